@@ -1,0 +1,123 @@
+//! The validated configuration: what the supervisor reads once and every worker receives in a sealed memfd.
+//!
+//! Nothing here can be invalid: a value of these types has passed every rule of
+//! `docs/reference/settings.md`. What is wrong with an input is a list of [`problem::Problem`]s.
+
+pub mod problem;
+pub mod secret;
+pub mod host;
+pub mod environment;
+pub mod file;
+pub mod services;
+pub mod routes;
+pub mod tokens;
+pub mod limits;
+pub mod headers;
+pub mod telemetry;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything, as the supervisor holds it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Travels to the workers.
+    pub worker: WorkerSettings,
+    /// Never leaves the supervisor.
+    pub supervisor: SupervisorSettings,
+}
+
+/// What a worker needs, and no more: public keys and the secrets of `design.md`, no Redis or service secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerSettings {
+    pub environment: Environment,
+    pub log_level: telemetry::LogLevel,
+    pub io_driver: IoDriver,
+    pub services: Vec<services::Service>,
+    pub routes: Vec<routes::Row>,
+    pub tokens: tokens::TokenSettings,
+    pub limits: limits::Limits,
+    pub headers: headers::HeaderSettings,
+    pub local: LocalSettings,
+    /// Region ids of every name this configuration uses. Empty until the supervisor has interned them.
+    pub names: NameTable,
+}
+
+/// What only the supervisor needs.
+#[derive(Clone, Debug)]
+pub struct SupervisorSettings {
+    pub listen: std::net::SocketAddr,
+    /// The private address for metrics, health and (later) the status page. Default 127.0.0.1:9090.
+    pub admin_listen: std::net::SocketAddr,
+    /// Where the unix sockets `admin.sock` and `metrics.sock` are made. Default /run/floodgate.
+    pub runtime_dir: std::path::PathBuf,
+    /// Worker processes; default one a core.
+    pub workers: usize,
+    pub shutdown_timeout_ms: u64,
+    pub drain_delay_ms: u64,
+    pub ready_dependencies: Vec<Dependency>,
+    pub log_format: telemetry::LogFormat,
+    pub metrics_enabled: bool,
+}
+
+/// `NODE_ENV`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    Development,
+    Test,
+    Staging,
+    Production,
+}
+
+impl Environment {
+    /// The platform's "prod": production or staging.
+    #[must_use]
+    pub fn is_production(self) -> bool {
+        matches!(self, Self::Production | Self::Staging)
+    }
+}
+
+/// `io_driver`: which kernel interface the workers use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IoDriver {
+    /// io_uring, falling back to epoll where the kernel refuses.
+    Auto,
+    Uring,
+    Epoll,
+}
+
+/// What gates `/ready`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dependency {
+    Redis,
+    Auth,
+    Venue,
+}
+
+/// Answers the edge makes itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LocalSettings {
+    /// `METRICS_ALLOWED_CIDRS`; default loopback.
+    pub metrics_allowed: Vec<ipnet::IpNet>,
+    /// `HEALTH_TOKEN`: opens the detail of `/health`.
+    pub health_token: Option<secret::Secret<String>>,
+    /// The supervisor's unix socket to which scrapes are forwarded.
+    pub metrics_socket: std::path::PathBuf,
+    /// Names of the readiness checks, for the answer's body.
+    pub ready_dependencies: Vec<Dependency>,
+}
+
+/// Region ids (`shm::names`) of the names a configuration uses, interned by the supervisor.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct NameTable {
+    /// Parallel to `WorkerSettings::routes`: the id of each row's template.
+    pub routes: Vec<u16>,
+    /// Parallel to `WorkerSettings::services`.
+    pub services: Vec<u16>,
+    /// Every permission string that can matter to a row, with its id.
+    pub permissions: Vec<(String, u16)>,
+    /// Canonical role names with their ids.
+    pub roles: Vec<(String, u16)>,
+}

@@ -1,0 +1,3 @@
+//! Who is asking: tokens, keys, claims, roles.
+
+pub mod fault;

@@ -1,0 +1,3 @@
+//! THE ORDER in which a request is decided.
+
+pub mod rejection;
