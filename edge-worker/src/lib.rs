@@ -7,7 +7,15 @@
 
 pub mod clock;
 pub mod config;
+pub mod inheritance;
+pub mod control;
+pub mod worker;
+pub mod net;
 pub mod http;
 pub mod identity;
 pub mod pipeline;
+pub mod upstream;
+pub mod local;
 pub mod telemetry;
+
+pub use worker::run;

@@ -1,3 +1,157 @@
-//! THE ORDER in which a request is decided.
+//! THE ORDER in which a request is decided. Each stage is passed once, left to right:
+//!
+//! parse -> route -> door -> authenticate -> authorise -> circuit -> forward -> respond -> account
+//!
+//! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
+//! and a [`circuit::Passage`]. Only this file knows the order.
 
 pub mod rejection;
+pub mod parse;
+pub mod address;
+pub mod route;
+pub mod door;
+pub mod authenticate;
+pub mod authorise;
+pub mod circuit;
+pub mod forward;
+pub mod respond;
+pub mod local;
+pub mod account;
+
+use crate::clock;
+use crate::config::routes::{Local, Target};
+use crate::http::encode::Persistence;
+use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
+use crate::http::method::MethodSet;
+use crate::net::connection::{After, Connection};
+use crate::worker::Worker;
+use account::{Identity, Ledger};
+use address::Claimed;
+use circuit::Passage;
+use forward::Granted;
+use rejection::Rejection;
+use respond::Asker;
+use route::Found;
+use std::rc::Rc;
+
+/// What was decided about a request that is not refused.
+enum Decision {
+    Forward(Passage, Granted),
+    Scrape(Passage),
+    Local(Local),
+    Options(MethodSet),
+}
+
+/// Decides and answers the request whose head fills the first `head_bytes` of the connection's buffer.
+pub async fn handle(
+    worker: &Rc<Worker>,
+    connection: &mut Connection,
+    head: &RequestHead,
+    head_bytes: usize,
+) -> After {
+    let bytes = connection.inbound.as_slice();
+    let claimed = parse::client(head, bytes, connection.peer, &worker.settings.headers);
+    let mut ledger = Ledger::open(worker, worker.ids.of(head, bytes), claimed.client);
+    let decision = decide(worker, head, bytes, &claimed, &mut ledger);
+    if let Ok(Decision::Forward(passage, granted)) = decision {
+        return forward::forward(worker, connection, (head, head_bytes), ledger, passage, granted).await;
+    }
+    // What the edge answers itself, it answers without reading a body: one that is not here yet closes the connection.
+    let in_hand = bytes.len() - head_bytes;
+    let body_bytes = match head.framing() {
+        BodyFraming::None => Some(0),
+        BodyFraming::Length(length) => usize::try_from(length).ok().filter(|length| *length <= in_hand),
+        BodyFraming::Chunked => None,
+    };
+    let persistence = match body_bytes {
+        Some(_) if !worker.load.draining.get() => Persistence::asked_by(head),
+        _ => Persistence::Close,
+    };
+    let path = head.target(bytes).split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
+    let asker = Asker { method: ledger.method, path: &path, version: head.version(), persistence };
+    let after = match decision {
+        Err(rejection) => respond::refuse(worker, connection, ledger, asker, rejection).await,
+        Ok(Decision::Options(methods)) => respond::options(worker, connection, ledger, asker, methods).await,
+        Ok(Decision::Local(local)) => local::answer(worker, connection, head, ledger, asker, local).await,
+        Ok(Decision::Scrape(passage)) => {
+            local::scrape(worker, connection, ledger, asker, head_bytes, passage).await
+        }
+        Ok(Decision::Forward(..)) => unreachable!("forwarded above"),
+    };
+    connection.consume(head_bytes + body_bytes.unwrap_or(0), &[]);
+    after
+}
+
+/// Answers a request whose head could not be read. The connection is out of step and closes.
+pub async fn refuse_head(worker: &Rc<Worker>, connection: &mut Connection, rejection: Rejection) -> After {
+    let ledger = Ledger::open(worker, worker.ids.unread(), connection.peer);
+    let asker =
+        Asker { method: None, path: b"", version: Version::Http11, persistence: Persistence::Close };
+    match respond::refuse(worker, connection, ledger, asker, rejection).await {
+        After::Abort => After::Abort,
+        _ => After::Close,
+    }
+}
+
+/// The stages. Everything here is decided from memory, without waiting for anybody.
+fn decide(
+    worker: &Rc<Worker>,
+    head: &RequestHead,
+    bytes: &[u8],
+    claimed: &Claimed,
+    ledger: &mut Ledger,
+) -> Result<Decision, Rejection> {
+    ledger.describe(head, bytes);
+    let request = parse::parse(head, bytes)?;
+    let matched = match worker.routes.find(request.method, &request.target, request.target_bytes)? {
+        Found::Row(matched) => matched,
+        Found::Options(methods) => return Ok(Decision::Options(methods)),
+    };
+    let row = worker.routes.row(&matched);
+    ledger.row = Some(matched.index());
+    let admission = door::admit(worker, &request, row, claimed)?;
+    let principal = match admission.needs_identity() {
+        true => Some(identify(worker, &request)?),
+        false => None,
+    };
+    let rule = worker.policy.rule(matched.index());
+    let grant = match authorise::decide(rule, &request, &matched, &admission, principal) {
+        Ok(grant) => grant,
+        Err(refusal) => {
+            ledger.identity = refusal.principal.map_or(Identity::Unknown, Identity::Refused);
+            return Err(refusal.rejection);
+        }
+    };
+    ledger.grant(grant);
+    match &row.target {
+        Target::Deny => Err(Rejection::NotFound),
+        Target::Local(Local::Metrics) => Ok(Decision::Scrape(circuit::enter(worker, None)?)),
+        Target::Local(local) => Ok(Decision::Local(*local)),
+        Target::Service { service, .. } => {
+            ledger.service = Some(*service);
+            let passage = circuit::enter(worker, Some(*service))?;
+            let granted = forward::prepare(worker, &request, &matched, claimed, &admission, ledger);
+            Ok(Decision::Forward(passage, granted))
+        }
+    }
+}
+
+/// The authenticate stage, with its figures.
+fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<authenticate::Principal, Rejection> {
+    let began = clock::now();
+    let authorization = authenticate::authorization(request.head.values(KnownHeader::Authorization, request.bytes));
+    let now = clock::wall_seconds();
+    let cache = &worker.shared.token_cache;
+    let result = authenticate::authenticate(authorization, &worker.verifier, cache, worker.slot, now);
+    let took_ns = clock::now().since(began).as_nanos() as u64;
+    match result {
+        Ok((principal, outcome)) => {
+            worker.meters.authenticated(outcome == authenticate::CacheOutcome::Hit, took_ns);
+            Ok(principal)
+        }
+        Err(fault) => {
+            worker.meters.auth_failed(fault, took_ns);
+            Err(Rejection::Unauthorized(fault))
+        }
+    }
+}

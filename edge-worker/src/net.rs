@@ -1,0 +1,9 @@
+//! Sockets and time-outs: everything of a worker that touches the runtime.
+
+pub mod wheel;
+pub mod io;
+pub mod join;
+pub mod guard;
+pub mod buffers;
+pub mod door;
+pub mod connection;

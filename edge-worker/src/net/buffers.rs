@@ -1,0 +1,44 @@
+//! Buffers that are lent to requests and come back: a worker at rest holds none for its idle connections.
+
+use crate::config::limits::{BODY_BUFFER_BYTES, HEAD_BUFFER_BYTES};
+use std::cell::RefCell;
+
+/// Buffers kept for the next request; more are freed.
+const KEPT_MAX: usize = 256;
+/// An answer's head and a full read behind it may grow a buffer; that much is kept.
+const BODY_BUFFER_BYTES_KEPT_MAX: usize = 2 * BODY_BUFFER_BYTES;
+
+/// The worker's spare buffers, most recently used first, so that they are warm.
+#[derive(Default)]
+pub struct Buffers {
+    heads: RefCell<Vec<Vec<u8>>>,
+    bodies: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Buffers {
+    /// An empty buffer of [`HEAD_BUFFER_BYTES`].
+    #[must_use]
+    pub fn head(&self) -> Vec<u8> {
+        self.heads.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(HEAD_BUFFER_BYTES))
+    }
+
+    /// An empty buffer of [`BODY_BUFFER_BYTES`].
+    #[must_use]
+    pub fn body(&self) -> Vec<u8> {
+        self.bodies.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BODY_BUFFER_BYTES))
+    }
+
+    /// Takes a buffer back. One that has grown beyond twice its size is freed instead.
+    pub fn give_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let shelf = match buffer.capacity() {
+            HEAD_BUFFER_BYTES..BODY_BUFFER_BYTES => &self.heads,
+            BODY_BUFFER_BYTES..=BODY_BUFFER_BYTES_KEPT_MAX => &self.bodies,
+            _ => return,
+        };
+        let mut shelf = shelf.borrow_mut();
+        if shelf.len() < KEPT_MAX {
+            shelf.push(buffer);
+        }
+    }
+}

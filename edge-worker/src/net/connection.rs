@@ -1,0 +1,181 @@
+//! One client connection: reads request heads one after the other and hands each to the pipeline.
+
+use super::io::{ReadEnd, Stream};
+use super::wheel::Reason;
+use crate::http::head::{HeadFault, HeadLimits, Progress, RequestHead};
+use crate::pipeline::{self, rejection::Rejection};
+use crate::upstream::upload::LINGER_MS;
+use crate::worker::Worker;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// Room a connection keeps while it is idle. Most heads fit; a longer one makes it grow.
+const IDLE_BUFFER_BYTES: usize = 2_048;
+/// A buffer that a long head has grown is kept up to this size.
+const KEPT_BUFFER_BYTES: usize = 8_192;
+/// Bytes of an unwanted body that are read and thrown away before the connection is closed.
+const LINGER_BYTES_MAX: usize = 262_144;
+
+/// A client's connection.
+pub struct Connection {
+    pub stream: Stream,
+    /// The kernel's word for who is connected.
+    pub peer: IpAddr,
+    /// Bytes read and not yet consumed; a request's head stays at its front until the request is accounted.
+    pub inbound: Vec<u8>,
+}
+
+/// What becomes of the connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    KeepAlive,
+    /// Everything was said; the client's last bytes may still be under way.
+    Close,
+    /// The answer is incomplete; the end must not look like its end.
+    Abort,
+}
+
+/// How waiting for a head ended.
+enum Waiting {
+    Head { bytes: usize },
+    Refused(Rejection),
+    /// The client left, or was idle for too long, between requests.
+    Over,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: IpAddr) {
+    let _presence = Presence::enter(&worker);
+    let mut connection = Connection { stream, peer, inbound: Vec::new() };
+    let mut head = worker.heads.borrow_mut().pop().unwrap_or_default();
+    loop {
+        let after = match connection.next_head(&worker, &mut head).await {
+            Waiting::Head { bytes } => pipeline::handle(&worker, &mut connection, &head, bytes).await,
+            Waiting::Refused(rejection) => pipeline::refuse_head(&worker, &mut connection, rejection).await,
+            Waiting::Over => break,
+        };
+        match after {
+            After::KeepAlive => {}
+            After::Close => {
+                connection.linger().await;
+                break;
+            }
+            After::Abort => {
+                connection.stream.sides().reader.reset_on_close();
+                break;
+            }
+        }
+    }
+    head.reset();
+    worker.heads.borrow_mut().push(head);
+}
+
+impl Connection {
+    async fn next_head(&mut self, worker: &Worker, head: &mut RequestHead) -> Waiting {
+        let limits = &worker.settings.limits;
+        let head_limits = HeadLimits::of_requests(limits.head_bytes_max);
+        head.reset();
+        let mut head_deadline = None;
+        loop {
+            if !self.inbound.is_empty() {
+                match head.parse(&self.inbound, &head_limits) {
+                    Ok(Progress::Complete { head_bytes }) => return Waiting::Head { bytes: head_bytes },
+                    Ok(Progress::Partial) => {}
+                    Err(fault) => return Waiting::Refused(fault.into()),
+                }
+            }
+            let (reason, within_ms) = if self.inbound.is_empty() {
+                let draining = worker.load.draining.get();
+                let idle_ms = if draining { limits.drain_linger_ms } else { limits.keep_alive_idle_ms };
+                (if draining { Reason::Linger } else { Reason::Idle }, idle_ms)
+            } else {
+                let now = worker.wheel.now().0;
+                let deadline = *head_deadline.get_or_insert(now + limits.head_timeout_ms);
+                (Reason::Head, deadline.saturating_sub(now))
+            };
+            self.make_room(limits.head_bytes_max);
+            let filled = self.stream.read(std::mem::take(&mut self.inbound), reason, within_ms).await;
+            self.inbound = filled.buffer;
+            match filled.end {
+                None => {}
+                Some(ReadEnd::Expired(Reason::Head)) => return Waiting::Refused(Rejection::HeadTimeout),
+                Some(_) => return Waiting::Over,
+            }
+        }
+    }
+
+    /// Makes sure that a read has room: little for an idle connection, up to the head's limit for a long head.
+    fn make_room(&mut self, head_bytes_max: usize) {
+        if self.inbound.is_empty() && self.inbound.capacity() > KEPT_BUFFER_BYTES {
+            self.inbound = Vec::new();
+        }
+        if self.inbound.capacity() == 0 {
+            self.inbound = Vec::with_capacity(IDLE_BUFFER_BYTES);
+        } else if self.inbound.len() == self.inbound.capacity() {
+            // One byte over the limit is enough for the parser to refuse the head.
+            let wanted = (self.inbound.len() * 2).min(head_bytes_max + 1).max(self.inbound.len() + 1);
+            self.inbound.reserve_exact(wanted - self.inbound.len());
+        }
+    }
+
+    /// Removes a request's bytes from the front and puts what was read behind it in their place.
+    pub fn consume(&mut self, bytes: usize, surplus: &[u8]) {
+        let bytes = bytes.min(self.inbound.len());
+        if bytes == self.inbound.len() {
+            self.inbound.clear();
+        } else {
+            self.inbound.drain(..bytes);
+        }
+        self.inbound.extend_from_slice(surplus);
+    }
+
+    /// Says that nothing more comes and reads for a moment what is still under way: closing at once would
+    /// reset the connection and could take the answer with it (RFC 9112 section 9.6).
+    async fn linger(&mut self) {
+        self.stream.shut_write();
+        let mut thrown_away = 0;
+        while thrown_away < LINGER_BYTES_MAX {
+            self.inbound.clear();
+            if self.inbound.capacity() == 0 {
+                self.inbound.reserve_exact(IDLE_BUFFER_BYTES);
+            }
+            let filled =
+                self.stream.read(std::mem::take(&mut self.inbound), Reason::Linger, LINGER_MS).await;
+            self.inbound = filled.buffer;
+            if filled.end.is_some() {
+                return;
+            }
+            thrown_away += self.inbound.len();
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives, however it ends.
+struct Presence(Rc<Worker>);
+
+impl Presence {
+    fn enter(worker: &Rc<Worker>) -> Self {
+        worker.load.connections.set(worker.load.connections.get() + 1);
+        worker.block.connections_add();
+        Presence(Rc::clone(worker))
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.load.connections.set(self.0.load.connections.get() - 1);
+        self.0.block.connections_sub();
+    }
+}
+
+impl From<HeadFault> for Rejection {
+    fn from(fault: HeadFault) -> Self {
+        match fault {
+            HeadFault::Bad(what) => Self::BadFraming(what),
+            HeadFault::TooLarge => Self::HeadTooLarge,
+            HeadFault::TargetTooLong => Self::TargetTooLong,
+            HeadFault::TargetNotAscii => Self::InvalidPath,
+            HeadFault::VersionNotSupported => Self::BadFraming("The HTTP version is not supported; use HTTP/1.1."),
+        }
+    }
+}

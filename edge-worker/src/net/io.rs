@@ -1,0 +1,376 @@
+//! THE only monoio calls, behind our own stream, listener and timer types.
+//!
+//! Rules that monoio 0.2.4 needs (each has a test): an operation in flight is never dropped, it is ended
+//! by shutting its socket down; accepting is cancelled only through a canceller, and what it won is
+//! served; a buffer always comes back with the result; no task wakes itself; a panic stays in its task
+//! (`guard.rs`); the fall-back from io_uring to epoll is made here, because the runtime's own does not
+//! notice a ring that cannot be allocated.
+
+use super::wheel::{Reason, Timer, Wheel};
+use crate::config::IoDriver;
+use monoio::buf::IoBufMut;
+use monoio::io::{AsyncReadRent, AsyncWriteRentExt, Canceller, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::net::{TcpListener, TcpStream, UnixStream};
+use monoio::time::TimeDriver;
+use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Submission entries of a ring; a smaller one overflows into extra system calls, a larger one only costs memory.
+const RING_ENTRIES: u32 = 1024;
+const RING_ENTRIES_SMALL: u32 = 256;
+
+/// The wheel of this worker's sockets.
+pub type SocketWheel = Wheel<RawFd>;
+
+/// Which driver a worker runs on, for the log, the region and the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    Uring,
+    Epoll,
+}
+
+/// Builds the runtime and runs `main` on it to the end. Tries io_uring with the cheapest flags, then without
+/// flags (kernels before 6.0), then a small ring (memory-lock limits), then epoll.
+///
+/// # Errors
+/// The last attempt's error, if even epoll cannot be had or `Uring` was demanded and is refused.
+pub fn run<F: Future>(choice: IoDriver, main: impl FnOnce(Driver) -> F) -> io::Result<F::Output> {
+    if choice != IoDriver::Epoll {
+        let mut refused = io::Error::from(io::ErrorKind::Unsupported);
+        for (entries, flags) in [(RING_ENTRIES, true), (RING_ENTRIES, false), (RING_ENTRIES_SMALL, false)] {
+            let mut ring = io_uring::IoUring::builder();
+            if flags {
+                ring.setup_coop_taskrun().setup_single_issuer();
+            }
+            let builder = RuntimeBuilder::<IoUringDriver>::new().with_entries(entries).uring_builder(ring);
+            match builder.enable_timer().build() {
+                Ok(mut runtime) => return Ok(runtime.block_on(main(Driver::Uring))),
+                Err(error) => refused = error,
+            }
+        }
+        if choice == IoDriver::Uring {
+            return Err(refused);
+        }
+    }
+    let mut runtime = RuntimeBuilder::<TimeDriver<LegacyDriver>>::new().build()?;
+    Ok(runtime.block_on(main(Driver::Epoll)))
+}
+
+/// Starts a task; its handle is dropped at once, because nothing may wait for a connection.
+pub fn spawn<F: Future<Output = ()> + 'static>(task: F) {
+    drop(monoio::spawn(task));
+}
+
+pub async fn sleep(duration: Duration) {
+    monoio::time::sleep(duration).await;
+}
+
+/// A connected socket with its two places in the wheel, one a direction: a client may be late with its body
+/// while it reads its answer too slowly.
+pub struct Stream {
+    read: ReadHalf,
+    write: WriteHalf,
+    fd: RawFd,
+    read_timer: Timer<RawFd>,
+    write_timer: Timer<RawFd>,
+}
+
+/// The reading side, when both directions run at once.
+enum ReadHalf {
+    Tcp(OwnedReadHalf<TcpStream>),
+    Unix(OwnedReadHalf<UnixStream>),
+}
+
+enum WriteHalf {
+    Tcp(OwnedWriteHalf<TcpStream>),
+    Unix(OwnedWriteHalf<UnixStream>),
+}
+
+/// The two sides of a stream, borrowed for as long as both are at work.
+pub struct Sides<'s> {
+    pub reader: Reader<'s>,
+    pub writer: Writer<'s>,
+}
+
+pub struct Reader<'s> {
+    half: &'s mut ReadHalf,
+    fd: RawFd,
+    timer: &'s Timer<RawFd>,
+}
+
+pub struct Writer<'s> {
+    half: &'s mut WriteHalf,
+    fd: RawFd,
+    timer: &'s Timer<RawFd>,
+}
+
+impl Stream {
+    fn tcp(stream: TcpStream, wheel: &Rc<SocketWheel>) -> Self {
+        let fd = stream.as_raw_fd();
+        let (read, write) = stream.into_split();
+        Self::timed(ReadHalf::Tcp(read), WriteHalf::Tcp(write), fd, wheel)
+    }
+
+    fn unix(stream: UnixStream, wheel: &Rc<SocketWheel>) -> Self {
+        let fd = stream.as_raw_fd();
+        let (read, write) = stream.into_split();
+        Self::timed(ReadHalf::Unix(read), WriteHalf::Unix(write), fd, wheel)
+    }
+
+    fn timed(read: ReadHalf, write: WriteHalf, fd: RawFd, wheel: &Rc<SocketWheel>) -> Self {
+        Stream { read, write, fd, read_timer: wheel.timer(fd), write_timer: wheel.timer(fd) }
+    }
+
+    /// Connects to a service. A connect may be abandoned: the runtime then closes its socket.
+    ///
+    /// # Errors
+    /// `TimedOut` after `within`, else the kernel's error.
+    pub async fn connect(address: SocketAddr, within: Duration, wheel: &Rc<SocketWheel>) -> io::Result<Self> {
+        let connected = monoio::time::timeout(within, TcpStream::connect_addr(address)).await;
+        let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        stream.set_nodelay(true)?;
+        Ok(Self::tcp(stream, wheel))
+    }
+
+    /// Connects to a unix socket of the supervisor.
+    ///
+    /// # Errors
+    /// As [`Stream::connect`].
+    pub async fn connect_unix(path: &Path, within: Duration, wheel: &Rc<SocketWheel>) -> io::Result<Self> {
+        let connected = monoio::time::timeout(within, UnixStream::connect(path)).await;
+        Ok(Self::unix(connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??, wheel))
+    }
+
+    /// Adopts the control socket.
+    ///
+    /// # Errors
+    /// If the driver cannot register it.
+    pub fn from_unix(
+        stream: std::os::unix::net::UnixStream,
+        wheel: &Rc<SocketWheel>,
+    ) -> io::Result<Self> {
+        Ok(Self::unix(UnixStream::from_std(stream)?, wheel))
+    }
+
+    /// Both directions at once.
+    pub fn sides(&mut self) -> Sides<'_> {
+        Sides {
+            reader: Reader { half: &mut self.read, fd: self.fd, timer: &self.read_timer },
+            writer: Writer { half: &mut self.write, fd: self.fd, timer: &self.write_timer },
+        }
+    }
+
+    /// Reads into the buffer's spare room, behind what it holds, for at most `within_ms`.
+    pub async fn read(&mut self, buffer: Vec<u8>, reason: Reason, within_ms: u64) -> Filled {
+        self.sides().reader.read(buffer, reason, within_ms).await
+    }
+
+    /// Writes the whole buffer, for at most `within_ms`.
+    pub async fn write_all(&mut self, buffer: Vec<u8>, within_ms: u64) -> (io::Result<usize>, Vec<u8>) {
+        self.sides().writer.write_all(buffer, within_ms).await
+    }
+
+    /// Why a read on this socket was ended, if the wheel ended it.
+    #[must_use]
+    pub fn expired(&self) -> Option<Reason> {
+        self.read_timer.fired()
+    }
+
+    /// Ends every operation on this socket, in both directions.
+    pub fn shut_down(&self) {
+        shut_both(self.fd);
+    }
+
+    /// Tells the peer that nothing more comes; what it still sends can be read.
+    pub fn shut_write(&self) {
+        // A socket that is gone already needs no telling.
+        let _ = shutdown(self.fd, Shutdown::Write);
+    }
+
+    /// True while nothing has arrived on an idle connection: neither bytes nor an end (400 ns).
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(self.fd, &mut [0], flags) == Err(nix::errno::Errno::EAGAIN)
+    }
+}
+
+impl<'s> Reader<'s> {
+    /// Reads into the buffer's spare room, behind what it holds, for at most `within_ms`.
+    pub async fn read(&mut self, buffer: Vec<u8>, reason: Reason, within_ms: u64) -> Filled {
+        let room = buffer.capacity();
+        self.read_up_to(buffer, room, reason, within_ms).await
+    }
+
+    /// The same, leaving off after `most` bytes, so that nothing of a next request is taken.
+    pub async fn read_up_to(&mut self, buffer: Vec<u8>, most: usize, reason: Reason, within_ms: u64) -> Filled {
+        self.timer.arm(reason, within_ms);
+        let filled = buffer.len();
+        debug_assert!(filled < buffer.capacity() && most > 0, "a read needs room");
+        let end = buffer.capacity().min(filled.saturating_add(most));
+        let room = buffer.slice_mut(filled..end);
+        let (result, room) = match self.half {
+            ReadHalf::Tcp(half) => half.read(room).await,
+            ReadHalf::Unix(half) => half.read(room).await,
+        };
+        self.timer.disarm();
+        let buffer = room.into_inner();
+        let end = match result {
+            Ok(1..) => None,
+            Ok(0) => Some(self.timer.fired().map_or(ReadEnd::Closed, ReadEnd::Expired)),
+            Err(_) => Some(self.timer.fired().map_or(ReadEnd::Reset, ReadEnd::Expired)),
+        };
+        Filled { buffer, end }
+    }
+
+    #[must_use]
+    pub fn timer(&self) -> &Timer<RawFd> {
+        self.timer
+    }
+
+    /// See [`reset_on_close`]; what cannot be set leaves an ordinary close.
+    pub fn reset_on_close(&self) {
+        let _ = reset_on_close(self.fd);
+    }
+}
+
+/// A buffer that comes back from a read, and why nothing was added to it if nothing was.
+pub struct Filled {
+    pub buffer: Vec<u8>,
+    pub end: Option<ReadEnd>,
+}
+
+/// How a direction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadEnd {
+    /// The peer closed its side.
+    Closed,
+    /// The connection broke.
+    Reset,
+    /// The wheel ended it.
+    Expired(Reason),
+}
+
+impl Writer<'_> {
+    /// Writes the whole buffer, for at most `within_ms`.
+    pub async fn write_all(&mut self, buffer: Vec<u8>, within_ms: u64) -> (io::Result<usize>, Vec<u8>) {
+        self.timer.arm(Reason::Write, within_ms);
+        let (result, buffer) = match self.half {
+            WriteHalf::Tcp(half) => half.write_all(buffer).await,
+            WriteHalf::Unix(half) => half.write_all(buffer).await,
+        };
+        self.timer.disarm();
+        (result, buffer)
+    }
+
+    pub fn shut_down(&self) {
+        shut_both(self.fd);
+    }
+}
+
+/// What the wheel does with an expired socket: an idle one stops listening, so that a late request can still
+/// be read and answered; on any other the pending operation is ended.
+pub fn expire(fd: RawFd, reason: Reason) {
+    match reason {
+        Reason::Idle | Reason::Linger => {
+            let _ = shutdown(fd, Shutdown::Read);
+        }
+        _ => shut_both(fd),
+    }
+}
+
+fn shut_both(fd: RawFd) {
+    // ENOTCONN says that the peer was faster.
+    let _ = shutdown(fd, Shutdown::Both);
+}
+
+/// A listening socket that other processes hold too.
+pub struct Listener {
+    socket: TcpListener,
+    /// The same socket, for asking whether its queue is empty.
+    queue: std::net::TcpListener,
+}
+
+/// A connection that was won but has no place in the wheel yet.
+pub struct Accepted(TcpStream);
+
+/// Ends all accept operations of a worker at once.
+pub struct AcceptGate {
+    canceller: std::cell::RefCell<Canceller>,
+    closed: std::cell::Cell<bool>,
+}
+
+impl Default for AcceptGate {
+    fn default() -> Self {
+        AcceptGate { canceller: Canceller::new().into(), closed: false.into() }
+    }
+}
+
+impl AcceptGate {
+    /// Cancels what waits. A connection that an accept had already won is still returned by it.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.canceller.replace_with(|canceller| std::mem::take(canceller).cancel());
+    }
+
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+}
+
+impl Listener {
+    /// Adopts an inherited listener; accepted sockets inherit TCP_NODELAY from it.
+    ///
+    /// # Errors
+    /// If the option or the registration is refused.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
+        let queue = listener.try_clone()?;
+        Ok(Listener { socket: TcpListener::from_std(listener)?, queue })
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// ECANCELED after the gate closed; EMFILE and the like at once and each time, so the caller must pause.
+    pub async fn accept(&self, gate: &AcceptGate) -> io::Result<(Accepted, SocketAddr)> {
+        let handle = gate.canceller.borrow().handle();
+        // The future is awaited to its end, cancelled or not: dropping it would lose a connection it has won.
+        let (stream, peer) = self.socket.cancelable_accept(handle).await?;
+        Ok((Accepted(stream), peer))
+    }
+
+    /// True if a connection waits in the queue.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        let mut polled = [PollFd::new(&self.queue, PollFlags::IN)];
+        matches!(poll(&mut polled, Some(&Timespec::default())), Ok(ready) if ready > 0)
+    }
+}
+
+impl Accepted {
+    /// Gives the connection its places in the wheel.
+    #[must_use]
+    pub fn adopt(self, wheel: &Rc<SocketWheel>) -> Stream {
+        Stream::tcp(self.0, wheel)
+    }
+}
+
+/// Makes the close of a socket a reset, so that an answer that ends with its connection cannot look complete
+/// when it was cut (RFC 9112 section 8).
+fn reset_on_close(fd: RawFd) -> io::Result<()> {
+    // The runtime owns the descriptor and lends no borrow of it; a duplicate carries the option just as well.
+    let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
+    let duplicate = rustix::process::pidfd_getfd(own, fd, PidfdGetfdFlags::empty())?;
+    Ok(rustix::net::sockopt::set_socket_linger(duplicate, Some(Duration::ZERO))?)
+}

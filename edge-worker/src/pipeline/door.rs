@@ -1,0 +1,83 @@
+//! The door of a route: what can be refused before anybody's token is looked at.
+
+use super::address::Claimed;
+use super::parse::Request;
+use super::rejection::Rejection;
+use crate::config::routes::{Access, Row, Target};
+use crate::http::head::BodyFraming;
+use crate::http::target::query::query_tenants;
+use crate::worker::Worker;
+use std::net::IpAddr;
+
+/// Evidence that a request may be looked at, and what the row allows it.
+pub struct Admission {
+    /// Payload bytes of its body.
+    pub body_bytes_max: u64,
+    /// The client's address is one of METRICS_ALLOWED_CIDRS.
+    scraper: bool,
+    public: bool,
+}
+
+impl Admission {
+    #[must_use]
+    pub fn may_scrape(&self) -> bool {
+        self.scraper
+    }
+
+    /// False on public rows: a token that is sent there passes unread.
+    #[must_use]
+    pub fn needs_identity(&self) -> bool {
+        !self.public
+    }
+}
+
+/// Checks the declared size, and on public rows that no tenant is chosen by query.
+///
+/// # Errors
+/// `BodyTooLarge`, `TenantInPublicQuery`, `NotFound` for a scrape from elsewhere.
+pub fn admit(worker: &Worker, request: &Request<'_>, row: &Row, claimed: &Claimed) -> Result<Admission, Rejection> {
+    let body_bytes_max = body_bytes_max(worker, row);
+    let too_large = match request.head.framing() {
+        BodyFraming::None => false,
+        BodyFraming::Length(length) => length > body_bytes_max,
+        BodyFraming::Chunked => body_bytes_max == 0,
+    };
+    if too_large {
+        return Err(Rejection::BodyTooLarge);
+    }
+    let public = matches!(row.access, Access::Public | Access::Scrapers) || row.target == Target::Deny;
+    let scraper = may_scrape(worker, claimed.client);
+    if row.access == Access::Scrapers && !scraper {
+        return Err(Rejection::NotFound);
+    }
+    if public && chooses_tenant(worker, request, row) {
+        return Err(Rejection::TenantInPublicQuery);
+    }
+    Ok(Admission { body_bytes_max, scraper, public })
+}
+
+fn body_bytes_max(worker: &Worker, row: &Row) -> u64 {
+    match (row.body_bytes_max, &row.target) {
+        (Some(own), _) => own,
+        (None, Target::Service { service, .. }) => {
+            worker.settings.services.get(usize::from(service.0)).map_or(0, |service| service.body_bytes_max)
+        }
+        (None, _) => 0,
+    }
+}
+
+fn may_scrape(worker: &Worker, client: IpAddr) -> bool {
+    worker.settings.local.metrics_allowed.iter().any(|network| network.contains(&client))
+}
+
+/// Services of public rows read no tenant from the query; only auth-service's logins may name one.
+fn chooses_tenant(worker: &Worker, request: &Request<'_>, row: &Row) -> bool {
+    let Some(query) = request.target.query(request.target_bytes) else { return false };
+    let of_auth = match row.target {
+        Target::Service { service, .. } => {
+            worker.settings.services.get(usize::from(service.0)).is_some_and(|service| service.name == "auth")
+        }
+        _ => false,
+    };
+    !of_auth && query_tenants(query).next().is_some()
+}

@@ -1,0 +1,260 @@
+//! Forward: carries a granted request to its service and the answer back.
+//!
+//! Demands a passage, and a ledger that holds the grant: identity headers come from nowhere else.
+
+use super::account::{CLIENT_GONE_STATUS, Call as Called, Ending, Ledger};
+use super::address::Claimed;
+use super::circuit::Passage;
+use super::door::Admission;
+use super::parse::Request;
+use super::rejection::Rejection;
+use super::respond::{self, Asker};
+use super::route::Matched;
+use crate::clock::{self, Millis};
+use crate::config::headers::Scheme;
+use crate::config::limits::{UPSTREAM_BODY_IDLE_MS, UPSTREAM_STREAM_IDLE_MS};
+use crate::config::routes::Row;
+use crate::config::services::ServiceId;
+use crate::http::encode::{IdentityHeaders, Injected, Persistence, UpstreamRequest, request_head};
+use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
+use crate::http::header_rules::RowKind;
+use crate::http::method::Method;
+use crate::net::connection::{After, Connection};
+use crate::telemetry::labels::{Downstream, Phase};
+use crate::upstream::connect::Destination;
+use crate::upstream::exchange::{self, Call, End, Exchanged};
+use crate::worker::Worker;
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::str;
+
+/// A request that is ready to be sent.
+pub struct Granted {
+    service: ServiceId,
+    instance: usize,
+    method: Method,
+    head: Vec<u8>,
+    body_bytes_max: u64,
+    deadline: Millis,
+    idle_ms: u64,
+}
+
+/// Encodes the head for the service. The grant is in the ledger.
+pub fn prepare(
+    worker: &Worker,
+    request: &Request<'_>,
+    matched: &Matched,
+    claimed: &Claimed,
+    admission: &Admission,
+    ledger: &Ledger,
+) -> Granted {
+    let row = worker.routes.row(matched);
+    let service = ledger.service.expect("the order sets the service before it prepares a request for it");
+    let timeout_ms = timeout_ms(worker, row, service, request.method);
+    let instance = worker.upstreams.choose(service);
+    let mut texts = Texts::default();
+    texts.write(claimed);
+    let headers = &worker.settings.headers;
+    let reply = respond::reply(worker, ledger, request.bytes, request.head.version(), Persistence::Close);
+    let injected = Injected {
+        request_id: reply.request_id,
+        correlation_id: reply.correlation_id,
+        client_ip: texts.client(),
+        forwarded_for: &texts.chain,
+        proto: proto(request, claimed, headers.external_scheme),
+        host: host(worker, request),
+        port: headers.external_port,
+        deadline_epoch_ms: clock::wall_millis() + timeout_ms,
+        remaining_ms: timeout_ms,
+        traceparent: None,
+        identity: ledger.principal().map(|principal| IdentityHeaders {
+            tenant: principal.tenant(),
+            user: principal.subject(),
+            role: principal.role().name(),
+        }),
+    };
+    let upstream = UpstreamRequest {
+        authority: worker.upstreams.authority(service, instance).as_bytes(),
+        head: request.head,
+        bytes: request.bytes,
+        row: if row.notes.webhook { RowKind::Webhook } else { RowKind::Ordinary },
+        framing: request.head.framing(),
+        injected,
+    };
+    let mut head = worker.buffers.head();
+    let target = |out: &mut Vec<u8>| worker.routes.write_upstream(matched, &request.target, request.target_bytes, out);
+    request_head(&mut head, request.method, target, &upstream);
+    for header in request.head.stripped().iter() {
+        worker.meters.stripped(header as usize, 1);
+    }
+    Granted {
+        service,
+        instance,
+        method: request.method,
+        head,
+        body_bytes_max: admission.body_bytes_max,
+        deadline: Millis(worker.wheel.now().0 + timeout_ms),
+        idle_ms: if row.notes.stream { UPSTREAM_STREAM_IDLE_MS } else { UPSTREAM_BODY_IDLE_MS },
+    }
+}
+
+/// Sends the request, passes the answer on, and writes down how it ended.
+pub async fn forward(
+    worker: &Worker,
+    connection: &mut Connection,
+    (head, head_bytes): (&RequestHead, usize),
+    ledger: Ledger,
+    passage: Passage,
+    granted: Granted,
+) -> After {
+    let persistence =
+        if worker.load.draining.get() { Persistence::Close } else { Persistence::asked_by(head) };
+    let Connection { stream, inbound, .. } = &mut *connection;
+    let framing = head.framing();
+    let reply = respond::reply(worker, &ledger, inbound, head.version(), persistence);
+    let in_hand = match framing {
+        BodyFraming::None => &[],
+        _ => inbound.get(head_bytes..).unwrap_or_default(),
+    };
+    let consumed = head_bytes + in_hand.len();
+    let call = Call {
+        destination: Destination::Service(granted.service),
+        instance: granted.instance,
+        method: granted.method,
+        head: granted.head,
+        framing,
+        body_bytes_max: granted.body_bytes_max,
+        in_hand,
+        expects_continue: head.expects_continue(),
+        deadline: granted.deadline,
+        idle_ms: granted.idle_ms,
+        reply: &reply,
+    };
+    let started = clock::now();
+    let exchanged = exchange::exchange(stream, call, worker.means()).await;
+    drop(passage);
+    let called = Called { outcome: outcome(&exchanged), timeout: timeout(&exchanged), started };
+    let ending = Ending {
+        status: exchanged.upstream_status.unwrap_or(CLIENT_GONE_STATUS),
+        rejection: None,
+        call: Some(called),
+        bytes_in: exchanged.bytes_in,
+        bytes_out: exchanged.bytes_out,
+        cut: false,
+    };
+    let after = match exchanged.end {
+        End::Complete { closing } => {
+            ledger.close(ending, inbound);
+            if closing || !exchanged.in_step { After::Close } else { After::KeepAlive }
+        }
+        End::Cut => {
+            ledger.close(Ending { cut: true, ..ending }, inbound);
+            After::Abort
+        }
+        End::ClientGone => {
+            ledger.close(Ending { status: CLIENT_GONE_STATUS, ..ending }, inbound);
+            After::Abort
+        }
+        End::Refused(rejection) => {
+            let persistence = if exchanged.in_step { persistence } else { Persistence::Close };
+            refuse(worker, connection, head, ledger, persistence, rejection, ending).await
+        }
+    };
+    connection.consume(consumed, &exchanged.surplus);
+    after
+}
+
+/// The service gave no answer: the edge's own takes its place.
+async fn refuse(
+    worker: &Worker,
+    connection: &mut Connection,
+    head: &RequestHead,
+    ledger: Ledger,
+    persistence: Persistence,
+    rejection: Rejection,
+    ending: Ending,
+) -> After {
+    let target = head.target(&connection.inbound);
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
+    let asker = Asker { method: ledger.method, path: &path, version: head.version(), persistence };
+    let ending = Ending { rejection: Some(rejection), status: rejection.sentence().status, ..ending };
+    respond::refuse_after(worker, connection, ledger, asker, rejection, ending).await
+}
+
+fn outcome(exchanged: &Exchanged) -> Downstream {
+    match (exchanged.end, exchanged.upstream_status) {
+        (End::ClientGone, _) => Downstream::Aborted,
+        (End::Cut, _) => Downstream::Reset,
+        (End::Complete { .. }, Some(status)) => Downstream::Status(status),
+        (End::Refused(Rejection::UpstreamRefused | Rejection::UpstreamUnresolved), _) => Downstream::ConnectError,
+        (End::Refused(Rejection::UpstreamTimeout), _) => Downstream::Timeout,
+        (End::Refused(Rejection::UpstreamReset | Rejection::UpstreamGarbage), _) => Downstream::Reset,
+        // The client's own body was the reason.
+        _ => Downstream::Aborted,
+    }
+}
+
+fn timeout(exchanged: &Exchanged) -> Option<Phase> {
+    match exchanged.end {
+        End::Refused(Rejection::UpstreamTimeout) if exchanged.connected => Some(Phase::Head),
+        End::Refused(Rejection::UpstreamTimeout) => Some(Phase::Connect),
+        End::Cut if exchanged.silent => Some(Phase::Body),
+        _ => None,
+    }
+}
+
+fn timeout_ms(worker: &Worker, row: &Row, service: ServiceId, method: Method) -> u64 {
+    let service = worker.settings.services.get(usize::from(service.0));
+    row.timeout_ms.unwrap_or_else(|| {
+        service.map_or(0, |service| {
+            if method.is_read() { service.read_timeout_ms } else { service.write_timeout_ms }
+        })
+    })
+}
+
+/// `X-Forwarded-Proto`: a trusted proxy's word, else what the edge is configured to be reached by.
+fn proto(request: &Request<'_>, claimed: &Claimed, external: Scheme) -> &'static str {
+    let said = request.head.value(KnownHeader::XForwardedProto, request.bytes).filter(|_| claimed.trusted);
+    match said {
+        Some(said) if said.eq_ignore_ascii_case(b"https") => "https",
+        Some(said) if said.eq_ignore_ascii_case(b"http") => "http",
+        _ => external.as_str(),
+    }
+}
+
+/// `X-Forwarded-Host`: the client's Host if it is one of PUBLIC_HOSTS or there are none, else the first of them.
+fn host<'h>(worker: &'h Worker, request: &Request<'h>) -> &'h [u8] {
+    let sent = request.head.host(request.bytes);
+    let public = &worker.settings.headers.public_hosts;
+    match public.first() {
+        Some(first) if !public.iter().any(|host| host.as_bytes().eq_ignore_ascii_case(sent)) => first.as_bytes(),
+        _ => sent,
+    }
+}
+
+/// Addresses as text: `client[, trusted hops]`, nothing that a client wrote.
+#[derive(Default)]
+struct Texts {
+    chain: String,
+    client_bytes: usize,
+}
+
+impl Texts {
+    fn write(&mut self, claimed: &Claimed) {
+        self.push(claimed.client);
+        self.client_bytes = self.chain.len();
+        for hop in &claimed.hops {
+            self.chain.push_str(", ");
+            self.push(*hop);
+        }
+    }
+
+    fn push(&mut self, address: IpAddr) {
+        // Writing to a String cannot fail.
+        let _ = write!(self.chain, "{address}");
+    }
+
+    fn client(&self) -> &str {
+        str::from_utf8(self.chain.as_bytes().get(..self.client_bytes).unwrap_or_default()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,7 @@
+//! The way to a service and back: pooled connections, one exchange on each at a time.
+
+pub mod pool;
+pub mod connect;
+pub mod exchange;
+pub mod upload;
+pub mod download;

@@ -1,0 +1,83 @@
+//! Idle keep-alive connections to upstream instances, last in, first out, so that the warmest is used first.
+
+use crate::clock::Millis;
+use crate::net::io::Stream;
+use std::cell::RefCell;
+
+/// A connection idle for longer than this is looked at before it is used: the service may have closed it.
+const TRUSTED_IDLE_MS: u64 = 1_000;
+
+/// The idle connections of one worker, by instance.
+pub struct Pools {
+    instances: Vec<RefCell<Vec<Idle>>>,
+    idle_max: usize,
+}
+
+/// Where an instance's connections are kept: dense over all instances of all services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolIndex(pub usize);
+
+struct Idle {
+    stream: Stream,
+    since: Millis,
+}
+
+/// What a connection will be used for; decides how sure we have to be that it still lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Can be sent again if the connection turns out to be dead.
+    Repeatable,
+    /// Must not be sent twice, so the connection is always looked at first.
+    Once,
+}
+
+impl Pools {
+    #[must_use]
+    pub fn new(instances: usize, idle_max: usize) -> Self {
+        Pools { instances: (0..instances).map(|_| RefCell::default()).collect(), idle_max }
+    }
+
+    /// A live idle connection, if there is one. Dead ones met on the way are closed.
+    #[must_use]
+    pub fn take(&self, index: PoolIndex, purpose: Use, now: Millis) -> Option<Stream> {
+        let mut idle = self.instances.get(index.0)?.borrow_mut();
+        while let Some(candidate) = idle.pop() {
+            let trusted = purpose == Use::Repeatable && now.0 - candidate.since.0 <= TRUSTED_IDLE_MS;
+            if trusted || candidate.stream.is_quiet() {
+                return Some(candidate.stream);
+            }
+        }
+        None
+    }
+
+    /// Takes a connection back whose last exchange ended cleanly on both sides.
+    pub fn put(&self, index: PoolIndex, stream: Stream, now: Millis) {
+        let Some(idle) = self.instances.get(index.0) else { return };
+        let mut idle = idle.borrow_mut();
+        if idle.len() < self.idle_max {
+            idle.push(Idle { stream, since: now });
+        }
+    }
+
+    /// Closes what has been idle for longer than the service's own keep-alive time allows.
+    pub fn sweep(&self, now: Millis, idle_ms: impl Fn(PoolIndex) -> u64) {
+        for (index, idle) in self.instances.iter().enumerate() {
+            let limit = idle_ms(PoolIndex(index));
+            // Oldest first, because the newest are used first.
+            let mut idle = idle.borrow_mut();
+            let stale = idle.iter().take_while(|entry| now.0.saturating_sub(entry.since.0) > limit).count();
+            idle.drain(..stale);
+        }
+    }
+
+    /// Idle connections of all instances.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.instances.iter().map(|idle| idle.borrow().len()).sum()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

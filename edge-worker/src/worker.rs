@@ -1,0 +1,256 @@
+//! The worker process: what it holds, how it starts, and how it leaves.
+
+use crate::clock;
+use crate::config::WorkerSettings;
+use crate::config::limits::ACCEPTS_IN_FLIGHT;
+use crate::control::frames::{ToSupervisor, ToWorker};
+use crate::http::encode::HttpDate;
+use crate::http::head::RequestHead;
+use crate::identity::verifier::Verifier;
+use crate::inheritance::{Inheritance, Leave, read_settings};
+use crate::net::buffers::Buffers;
+use crate::net::io::{self, AcceptGate, Driver, Listener, SocketWheel, Stream};
+use crate::net::wheel::{Reason, TICK_MS, Wheel};
+use crate::net::{door, guard};
+use crate::pipeline::parse::Ids;
+use crate::pipeline::route::RouteTable;
+use crate::telemetry::metrics::Meters;
+use crate::pipeline::authorise::policy::Policy;
+use crate::upstream::connect::Upstreams;
+use crate::upstream::exchange::Means;
+use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
+use shm::{Authority, Journal, Shared, WorkerRegion, WorkerSlot};
+use std::cell::{Cell, RefCell};
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How often a worker shows that its loop runs.
+const HEARTBEAT_MS: u64 = 250;
+/// After the hard end of a drain, time for cut requests to be accounted.
+const CUT_GRACE_MS: u64 = 500;
+/// A drain without a supervisor to set its end.
+const ORPHAN_CUT_MS: u64 = 30_000;
+
+/// Everything a request needs, shared by all tasks of the process.
+pub struct Worker {
+    pub slot: WorkerSlot,
+    pub settings: WorkerSettings,
+    pub routes: RouteTable,
+    pub verifier: Verifier,
+    pub policy: Policy,
+    pub authority: &'static Authority,
+    pub shared: &'static Shared,
+    pub block: &'static WorkerBlock,
+    pub journal: &'static Journal,
+    pub meters: Meters,
+    pub wheel: Rc<SocketWheel>,
+    pub buffers: Buffers,
+    pub heads: RefCell<Vec<RequestHead>>,
+    pub upstreams: Upstreams,
+    pub ids: Ids,
+    /// The `Date` of answers, refreshed every tick.
+    pub date: RefCell<HttpDate>,
+    pub gate: AcceptGate,
+    pub load: Load,
+}
+
+/// What the worker carries at the moment, and what its drain has to report.
+#[derive(Default)]
+pub struct Load {
+    pub connections: Cell<usize>,
+    pub in_flight: Cell<usize>,
+    pub draining: Cell<bool>,
+    /// Requests answered since the drain began.
+    pub finished: Cell<u64>,
+    /// The drain's hard end has passed.
+    pub cutting: Cell<bool>,
+    /// Requests whose connection was closed before their answer was complete.
+    pub cut: Cell<u64>,
+}
+
+/// Runs a worker to its end. Called once a process, with nothing else running in it.
+#[must_use]
+pub fn run(inheritance: Inheritance) -> Leave {
+    let settings = match read_settings(inheritance.settings.as_fd()) {
+        Ok(settings) => settings,
+        Err(fault) => return Leave::Fault(fault.to_string()),
+    };
+    let region = match WorkerRegion::attach(inheritance.authority, inheritance.shared) {
+        Ok(region) => region,
+        Err(fault) => return Leave::Fault(fault.to_string()),
+    };
+    let Some(slot) = WorkerSlot::new(inheritance.slot) else {
+        return Leave::Fault(format!("slot {} does not exist", inheritance.slot));
+    };
+    let choice = settings.io_driver;
+    let worker = match Worker::new(slot, inheritance.generation, settings, region) {
+        Ok(worker) => Rc::new(worker),
+        Err(fault) => return Leave::Fault(fault),
+    };
+    let (control, listeners) = (inheritance.control, inheritance.listeners);
+    let ran = io::run(choice, |driver| worker.live(driver, control, listeners));
+    match ran {
+        Ok(Ok(leave)) => leave,
+        Ok(Err(error)) => Leave::Fault(format!("the worker cannot use what it inherited: {error}")),
+        Err(error) => Leave::Fault(format!("no I/O driver can be had: {error}")),
+    }
+}
+
+impl Worker {
+    fn new(
+        slot: WorkerSlot,
+        generation: u32,
+        settings: WorkerSettings,
+        region: WorkerRegion,
+    ) -> Result<Self, String> {
+        let verifier = Verifier::new(&settings.tokens, &settings.names).map_err(|fault| fault.to_string())?;
+        let source = settings.tokens.permission_source;
+        let policy = Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
+        let (authority, shared) = (region.authority(), region.shared());
+        let block = shared.worker(slot);
+        block.begin(std::process::id(), generation);
+        let now = clock::now().millis();
+        let limits = &settings.limits;
+        let upstreams =
+            Upstreams::new(&settings.services, &settings.local.metrics_socket, limits.pool_idle_max);
+        Ok(Worker {
+            slot,
+            routes: RouteTable::new(settings.routes.clone()),
+            verifier,
+            policy,
+            authority,
+            shared,
+            block,
+            journal: shared.journal(slot),
+            meters: Meters::new(shared.counters(slot), &settings.names, slot.index() as u16),
+            wheel: Rc::new(Wheel::new(now)),
+            buffers: Buffers::default(),
+            heads: RefCell::default(),
+            upstreams,
+            ids: Ids::new(),
+            date: RefCell::new(HttpDate::at(clock::wall_seconds().unsigned_abs())),
+            gate: AcceptGate::default(),
+            load: Load::default(),
+            settings,
+        })
+    }
+
+    /// From the first accept to the last answer.
+    async fn live(
+        self: Rc<Self>,
+        driver: Driver,
+        control: std::os::unix::net::UnixStream,
+        listeners: Vec<std::net::TcpListener>,
+    ) -> std::io::Result<Leave> {
+        let cell = match driver {
+            Driver::Uring => DriverCell::Uring,
+            Driver::Epoll => DriverCell::Epoll,
+        };
+        self.block.set_driver(cell);
+        // A wheel of its own that never turns: the drain's hard end must not cut the supervisor off.
+        let mut control = Stream::from_unix(control, &Rc::new(Wheel::new(self.wheel.now())))?;
+        for listener in listeners {
+            let listener = Rc::new(Listener::from_std(listener)?);
+            for _ in 0..ACCEPTS_IN_FLIGHT {
+                io::spawn(Rc::clone(&self).guard(door::admit(Rc::clone(&self), Rc::clone(&listener))));
+            }
+        }
+        io::spawn(Rc::clone(&self).tick());
+        self.block.set_phase(Phase::Serving);
+        self.tell(&mut control, ToSupervisor::Ready { driver: cell as u8 }).await;
+        let cut_after_ms = self.await_drain(&mut control).await;
+        let leave = self.drain(cut_after_ms).await;
+        let frame = ToSupervisor::Drained { finished: self.load.finished.get(), cut: self.load.cut.get() };
+        self.tell(&mut control, frame).await;
+        Ok(leave)
+    }
+
+    /// Time: the wheel, the heartbeat, the sweep of idle upstream connections, and how late the loop is.
+    async fn tick(self: Rc<Self>) {
+        let mut beat_at = 0;
+        let mut last = clock::now();
+        loop {
+            io::sleep(Duration::from_millis(TICK_MS)).await;
+            let now = clock::now();
+            let slept_ns = now.since(last).as_nanos() as u64;
+            self.meters.loop_lag(slept_ns.saturating_sub(TICK_MS * 1_000_000));
+            last = now;
+            self.wheel.advance(now.millis(), io::expire);
+            self.date.borrow_mut().refresh(clock::wall_seconds().unsigned_abs());
+            if now.millis().0 >= beat_at {
+                beat_at = now.millis().0 + HEARTBEAT_MS;
+                self.block.beat(now.millis().0);
+                self.upstreams.sweep(&self.wheel);
+            }
+        }
+    }
+
+    /// Waits for the supervisor's word, or for its death, and returns the time the drain may take.
+    async fn await_drain(&self, control: &mut Stream) -> u64 {
+        let mut bytes = Vec::with_capacity(512);
+        loop {
+            let filled = control.read(bytes, Reason::Idle, u64::MAX / 2).await;
+            bytes = filled.buffer;
+            if filled.end.is_some() {
+                // Until a successor can take the listeners over, going on would only keep the port from it.
+                return ORPHAN_CUT_MS;
+            }
+            match ToWorker::decode(&mut bytes) {
+                Ok(Some(ToWorker::Drain { cut_after_ms })) => return cut_after_ms,
+                Ok(None) => {}
+                Err(_) => return ORPHAN_CUT_MS,
+            }
+        }
+    }
+
+    /// Accepts what is queued, tells every client, waits for what is in flight, and cuts what does not end.
+    async fn drain(&self, cut_after_ms: u64) -> Leave {
+        self.block.set_phase(Phase::Draining);
+        self.load.draining.set(true);
+        self.gate.close();
+        self.wheel.hasten(Some(Reason::Idle), Reason::Linger, self.settings.limits.drain_linger_ms);
+        let began = clock::now();
+        let elapsed_ms = || clock::now().since(began).as_millis() as u64;
+        while self.load.connections.get() > 0 && elapsed_ms() < cut_after_ms {
+            io::sleep(Duration::from_millis(TICK_MS)).await;
+        }
+        if self.load.connections.get() > 0 {
+            self.load.cutting.set(true);
+            self.wheel.hasten(None, Reason::Cut, 0);
+            while self.load.connections.get() > 0 && elapsed_ms() < cut_after_ms + CUT_GRACE_MS {
+                io::sleep(Duration::from_millis(TICK_MS)).await;
+            }
+            self.load.cut.set(self.load.cut.get() + self.load.in_flight.get() as u64);
+        }
+        match self.load.cut.get() {
+            0 => Leave::Clean,
+            cut => Leave::Cut(cut),
+        }
+    }
+
+    async fn tell(&self, control: &mut Stream, frame: ToSupervisor) {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        // A supervisor that is gone needs no telling; its death is noticed by the next read.
+        let _ = control.write_all(bytes, HEARTBEAT_MS).await;
+    }
+
+    /// What an exchange with a service needs.
+    #[must_use]
+    pub fn means(&self) -> Means<'_> {
+        Means {
+            upstreams: &self.upstreams,
+            wheel: &self.wheel,
+            buffers: &self.buffers,
+            limits: &self.settings.limits,
+        }
+    }
+
+    /// Counts a panic and lets the worker live.
+    pub async fn guard(self: Rc<Self>, task: impl Future<Output = ()>) {
+        if guard::guarded(task).await.is_err() {
+            self.meters.panicked();
+        }
+    }
+}
