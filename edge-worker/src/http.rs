@@ -1,3 +1,4 @@
 //! HTTP/1.1 as bytes: parsing, bodies, encoding, header rules. Sans-io: nothing here reads or writes a socket.
 
 pub mod method;
+pub mod target;

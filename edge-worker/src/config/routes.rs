@@ -1,4 +1,17 @@
 //! The route table: every public path, who may use it, and where it goes. Data, not code.
+//!
+//! The TicketToken table is `routes/platform.toml`. A `floodgate.toml` with `[[routes]]` replaces it whole;
+//! both are read by the same loader and must pass the same checks.
+
+pub mod load;
+pub mod pattern;
+pub mod access;
+pub mod expand;
+pub mod check;
+pub mod print;
+
+pub use load::{Source, load};
+pub use print::{print, reference};
 
 use super::services::ServiceId;
 use crate::http::method::MethodSet;
@@ -105,7 +118,8 @@ pub enum VenueNeed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VenueFrom {
     Segment(u8),
-    /// `venueId` or `venue_id` in the query if present; without it `Access::Any` goes on to its next member.
+    /// `venueId` or `venue_id` in the query. If there, this decision is final; without it `Access::Any` goes on
+    /// to its next member.
     Query,
 }
 
@@ -117,8 +131,12 @@ pub struct Notes {
     /// Seconds; 0 is not cached.
     pub cache_s: u32,
     pub stream: bool,
-    /// Successor path of a deprecated alias.
+    /// The body is read whole before it is forwarded, because the edge needs something in it.
+    pub buffered: bool,
+    /// Successor path of a deprecated alias, with the parameters of the template.
     pub deprecated: Option<String>,
+    /// HTTP date of a deprecated alias (`SUNSET_<id>`, RFC 8594).
+    pub sunset: Option<String>,
     pub webhook: bool,
     /// Segments that must be UUIDs (400 `INVALID_UUID`).
     pub uuid_segments: Vec<u8>,
@@ -154,3 +172,14 @@ pub enum ShedClass {
     Checkout,
     Never,
 }
+
+impl Access {
+    /// Whether requests pass without a token. Such rows match in the table's spelling only.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        matches!(self, Self::Public | Self::Scrapers)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ pub enum Rejection {
     BadFraming(&'static str),
     /// The target violates the path rules (`docs/reference/routes.md`).
     InvalidPath,
+    /// A segment of the path must be a UUID on this row and is not.
+    InvalidUuid,
     /// A `tenant_id` query parameter on a public row.
     TenantInPublicQuery,
     Unauthorized(TokenFault),
@@ -90,6 +92,14 @@ impl Rejection {
                 "The path contains a segment, encoding or character that is not allowed.",
                 Client,
                 "invalid_path",
+            ),
+            Self::InvalidUuid => row(
+                400,
+                BAD_REQUEST,
+                "INVALID_UUID",
+                "An identifier in the path is not a UUID.",
+                Client,
+                "invalid_uuid",
             ),
             Self::TenantInPublicQuery => row(
                 400,
