@@ -1,1 +1,3 @@
 //! The region.
+pub mod words;
+pub mod token_cache;
