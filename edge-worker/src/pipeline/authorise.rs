@@ -1,0 +1,227 @@
+//! Authorise: whether a principal may do what a row offers. The only place that makes a [`Grant`].
+//!
+//! What only a look-up at venue-service could decide fails closed with 503.
+
+pub mod policy;
+
+use self::policy::{Permit, Rule, VenueId};
+use super::authenticate::Principal;
+use super::rejection::{Denial, Rejection};
+use crate::identity::fault::TokenFault;
+use crate::identity::uuid::is_uuid;
+
+/// The proof that a request may be forwarded, and the only source of identity headers.
+#[derive(Debug)]
+pub struct Grant {
+    principal: Option<Principal>,
+    bypass: Option<Bypass>,
+}
+
+/// A check that an administrator passed by role alone; every one is audited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bypass {
+    Owner,
+    Staff,
+    Venue,
+}
+
+/// What the request says of itself, beside its path.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The query's `venueId` or `venue_id`, decoded once.
+    pub venue: Named<'a>,
+    /// The query's `tenantId` or `tenant_id`, decoded once.
+    pub tenant: Named<'a>,
+    /// Whether the client's address may scrape.
+    pub scraper: Scraper,
+}
+
+/// An id that a query may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named<'a> {
+    Absent,
+    One(&'a [u8]),
+    /// Named more than once: edge and service could take different ones.
+    Several,
+}
+
+/// Whether the client's address is in METRICS_ALLOWED_CIDRS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scraper {
+    Allowed,
+    Foreign,
+}
+
+impl Grant {
+    /// Who was granted; nobody on public rows, even if a token was sent.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    /// The check that was passed by an administrator's role.
+    #[must_use]
+    pub fn bypass(&self) -> Option<Bypass> {
+        self.bypass
+    }
+}
+
+/// Decides one request under the rule of its row. `segment` gives the path's segments, decoded once.
+///
+/// # Errors
+/// Why the request may not go on.
+pub fn authorise<'s>(
+    rule: &Rule,
+    question: Question<'_>,
+    segment: impl Fn(u8) -> Option<&'s [u8]>,
+    principal: Option<Principal>,
+) -> Result<Grant, Rejection> {
+    match (rule, question.scraper) {
+        (Rule::Public, _) | (Rule::Scrapers, Scraper::Allowed) => {
+            return Ok(Grant { principal: None, bypass: None });
+        }
+        (Rule::Scrapers, Scraper::Foreign) | (Rule::Deny, _) => return Err(Rejection::NotFound),
+        _ => {}
+    }
+    // The pipeline authenticates first; should it ever not, nobody is let through.
+    let principal = principal.ok_or(Rejection::Unauthorized(TokenFault::MissingToken))?;
+    if !is_own_tenant(&principal, question.tenant) {
+        return Err(Rejection::CrossTenant);
+    }
+    let case = Case { question, segment: &segment, principal: &principal };
+    match case.decide(rule) {
+        Verdict::Allowed(bypass) => Ok(Grant { principal: Some(principal), bypass }),
+        Verdict::Refused(rejection) | Verdict::Final(rejection) => Err(rejection),
+        // The rule asks for a venue in the query and the query names none.
+        Verdict::NotAsked => Err(Rejection::VenueNotFound),
+    }
+}
+
+struct Case<'a, S> {
+    question: Question<'a>,
+    segment: &'a S,
+    principal: &'a Principal,
+}
+
+enum Verdict {
+    Allowed(Option<Bypass>),
+    Refused(Rejection),
+    /// No other member of the rule may allow it any more.
+    Final(Rejection),
+    NotAsked,
+}
+
+impl<'s, S: Fn(u8) -> Option<&'s [u8]>> Case<'_, S> {
+    fn decide(&self, rule: &Rule) -> Verdict {
+        match rule {
+            Rule::User => Verdict::Allowed(None),
+            Rule::Own { segment } => self.decide_own(*segment),
+            Rule::Permission(permit) => {
+                if self.holds(permit) {
+                    Verdict::Allowed(None)
+                } else {
+                    forbidden(Denial::Permission)
+                }
+            }
+            Rule::Role(roles) => {
+                if roles.contains(self.principal.role()) {
+                    Verdict::Allowed(None)
+                } else {
+                    forbidden(Denial::Role)
+                }
+            }
+            Rule::Staff(permit) => self.decide_staff(permit),
+            Rule::Venue(VenueId::Segment(index)) => match (self.segment)(*index) {
+                Some(venue) if is_uuid(venue) => self.decide_venue(),
+                _ => Verdict::Refused(Rejection::VenueNotFound),
+            },
+            Rule::Venue(VenueId::Query) => self.decide_query_venue(),
+            Rule::Any(members) => self.decide_any(members),
+            // Decided without an identity, or never granted; as a member of another rule they allow nothing.
+            Rule::Public | Rule::Scrapers | Rule::Deny => Verdict::Refused(Rejection::NotFound),
+        }
+    }
+
+    fn decide_own(&self, segment: u8) -> Verdict {
+        if (self.segment)(segment).is_some_and(|id| self.principal.is_subject(id)) {
+            Verdict::Allowed(None)
+        } else if self.principal.role().is_administrator() {
+            Verdict::Allowed(Some(Bypass::Owner))
+        } else {
+            forbidden(Denial::Owner)
+        }
+    }
+
+    /// An administrator holds everything, and is audited on these rows. Whoever does not hold the permission
+    /// may still be staff of a venue, which only venue-service knows.
+    fn decide_staff(&self, permit: &Permit) -> Verdict {
+        if self.principal.role().is_administrator() {
+            Verdict::Allowed(Some(Bypass::Staff))
+        } else if self.holds(permit) {
+            Verdict::Allowed(None)
+        } else {
+            Verdict::Refused(Rejection::CheckUnavailable)
+        }
+    }
+
+    /// A role that is held globally never answers for one venue, an administrator's excepted.
+    fn decide_venue(&self) -> Verdict {
+        if self.principal.role().is_administrator() {
+            Verdict::Allowed(Some(Bypass::Venue))
+        } else {
+            Verdict::Refused(Rejection::CheckUnavailable)
+        }
+    }
+
+    /// A venue that the query names binds: falling through to the `staff` member would let a manager of one
+    /// venue read another's.
+    fn decide_query_venue(&self) -> Verdict {
+        let verdict = match self.question.venue {
+            Named::Absent => return Verdict::NotAsked,
+            Named::One(venue) if is_uuid(venue) => self.decide_venue(),
+            Named::One(_) | Named::Several => Verdict::Refused(Rejection::VenueNotFound),
+        };
+        match verdict {
+            Verdict::Refused(rejection) => Verdict::Final(rejection),
+            other => other,
+        }
+    }
+
+    /// The first member that allows. If none does, one that could not be decided counts before one that denied.
+    fn decide_any(&self, members: &[Rule]) -> Verdict {
+        let mut refusal = None;
+        for member in members {
+            match self.decide(member) {
+                Verdict::Refused(rejection) => {
+                    if refusal.is_none() || rejection == Rejection::CheckUnavailable {
+                        refusal = Some(rejection);
+                    }
+                }
+                Verdict::NotAsked => {}
+                conclusive => return conclusive,
+            }
+        }
+        refusal.map_or(Verdict::NotAsked, Verdict::Refused)
+    }
+
+    fn holds(&self, permit: &Permit) -> bool {
+        let is_owner = |segment: u8| (self.segment)(segment).is_some_and(|id| self.principal.is_subject(id));
+        permit.is_held(self.principal.role(), self.principal.permissions(), is_owner)
+    }
+}
+
+fn forbidden(denial: Denial) -> Verdict {
+    Verdict::Refused(Rejection::Forbidden(denial))
+}
+
+/// The tenant comes from the token alone; a query may repeat it, not choose another.
+fn is_own_tenant(principal: &Principal, named: Named<'_>) -> bool {
+    match named {
+        Named::Absent => true,
+        Named::One(tenant) => principal.is_of_tenant(tenant),
+        Named::Several => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
