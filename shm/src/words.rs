@@ -18,6 +18,12 @@ impl<const N: usize> Text<N> {
     }
 }
 
+impl<const N: usize> Text<N> {
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
 impl<const N: usize> std::fmt::Debug for Text<N> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.as_str().fmt(formatter)
