@@ -5,7 +5,7 @@ use super::roles::Role;
 use crate::clock::UnixSeconds;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use shm::token_cache::CachedToken;
+use shm::token_cache::{CachedToken, PermissionIds};
 use shm::words::Text;
 use std::borrow::Cow;
 
@@ -121,15 +121,12 @@ impl Claims {
     /// The same for the region's token cache; `None` if a field is longer than the cache holds.
     #[must_use]
     pub fn cacheable(&self) -> Option<CachedToken> {
-        let mut permissions = [0; 32];
-        permissions.get_mut(..self.permissions.len())?.copy_from_slice(&self.permissions);
         Some(CachedToken {
             sub: Text::new(&self.subject)?,
             tenant: Text::new(&self.tenant)?,
             jti: Text::new(self.jti.as_deref().unwrap_or_default())?,
             role: self.role_id,
-            permissions,
-            permission_count: u16::try_from(self.permissions.len()).ok()?,
+            permissions: PermissionIds::new(&self.permissions)?,
             issued_at: self.issued_at,
             not_before: self.not_before,
             expires_at: self.expires_at,

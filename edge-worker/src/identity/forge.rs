@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm as Scheme, EncodingKey};
 use serde_json::{Value, json};
+use shm::token_cache::TokenCache;
 
 pub const CURRENT: &str = include_str!("../../../tests/keys/current.public.pem");
 pub const PREVIOUS: &str = include_str!("../../../tests/keys/previous.public.pem");
@@ -140,4 +141,9 @@ pub fn names(rows: &[Row]) -> NameTable {
 
 pub fn verifier(settings: &TokenSettings) -> Verifier {
     Verifier::new(settings, &names(&[])).expect("usable settings")
+}
+
+/// The token cache of a region of its own.
+pub fn token_cache() -> &'static TokenCache {
+    &shm::SupervisorRegion::create().expect("a region").shared().token_cache
 }

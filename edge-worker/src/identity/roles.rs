@@ -125,7 +125,7 @@ impl RoleSet {
     pub fn allowing(permission: &str) -> RoleSet {
         let wildcard = wildcard(permission);
         let allows = |held: &&str| *held == "*" || *held == permission || Some(*held) == wildcard.as_deref();
-        Role::ALL.into_iter().filter(|role| role.permissions().iter().any(|held| allows(&held))).collect()
+        Role::ALL.into_iter().filter(|role| role.permissions().iter().any(allows)).collect()
     }
 
     /// The roles whose table entry holds exactly `permission`.

@@ -10,7 +10,7 @@ use crate::identity::fault::TokenFault;
 use crate::identity::roles::Role;
 use crate::identity::uuid::same_id;
 use crate::identity::verifier::{Validity, Verifier};
-use shm::token_cache::{CachedToken, TokenCache};
+use shm::token_cache::{CachedToken, Placed, TokenCache};
 use shm::words::WorkerSlot;
 
 /// The request's `Authorization` headers.
@@ -27,9 +27,9 @@ pub enum Authorization<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheOutcome {
     Hit,
-    /// Verified and stored.
-    Miss,
-    /// Verified, but longer than the cache holds.
+    /// Verified now; what became of it in the cache.
+    Miss(Placed),
+    /// Verified now, and longer than the cache holds.
     Uncacheable,
 }
 
@@ -71,8 +71,8 @@ pub fn authenticate(
             CacheOutcome::Uncacheable,
         ));
     };
-    cache.store(slot, &digest, &cached, now);
-    Ok((Principal { role, evidence: Evidence::Cached(cached) }, CacheOutcome::Miss))
+    let placed = cache.store(slot, &digest, &cached, now);
+    Ok((Principal { role, evidence: Evidence::Cached(cached) }, CacheOutcome::Miss(placed)))
 }
 
 impl Principal {
@@ -98,7 +98,7 @@ impl Principal {
     #[must_use]
     pub fn jti(&self) -> Option<&str> {
         match &self.evidence {
-            Evidence::Cached(token) => Some(token.jti.as_str()).filter(|jti| !jti.is_empty()),
+            Evidence::Cached(token) => (!token.jti.is_empty()).then(|| token.jti.as_str()),
             Evidence::Verified(claims) => claims.jti.as_deref(),
         }
     }
@@ -112,9 +112,7 @@ impl Principal {
     #[must_use]
     pub fn permissions(&self) -> &[u16] {
         match &self.evidence {
-            Evidence::Cached(token) => {
-                token.permissions.get(..usize::from(token.permission_count)).unwrap_or_default()
-            }
+            Evidence::Cached(token) => token.permissions.as_slice(),
             Evidence::Verified(claims) => &claims.permissions,
         }
     }

@@ -9,6 +9,7 @@ use super::authenticate::Principal;
 use super::rejection::{Denial, Rejection};
 use crate::identity::fault::TokenFault;
 use crate::identity::uuid::is_uuid;
+use std::borrow::Cow;
 
 /// The proof that a request may be forwarded, and the only source of identity headers.
 #[derive(Debug)]
@@ -25,23 +26,12 @@ pub enum Bypass {
     Venue,
 }
 
-/// What the request says of itself, beside its path.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// The query's `venueId` or `venue_id`, decoded once.
-    pub venue: Named<'a>,
-    /// The query's `tenantId` or `tenant_id`, decoded once.
-    pub tenant: Named<'a>,
-    /// Whether the client's address may scrape.
-    pub scraper: Scraper,
-}
-
-/// An id that a query may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named<'a> {
+/// What a query says under one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryValue<'q> {
     Absent,
-    One(&'a [u8]),
-    /// Named more than once: edge and service could take different ones.
+    One(Cow<'q, [u8]>),
+    /// Values that contradict each other: edge and service could take different ones.
     Several,
 }
 
@@ -66,17 +56,19 @@ impl Grant {
     }
 }
 
-/// Decides one request under the rule of its row. `segment` gives the path's segments, decoded once.
+/// Decides one request under the rule of its row. `segment` gives the path's segments, empty where there is none,
+/// `venue` what the query says under `venueId` or `venue_id`; both decoded once, and only asked if the rule needs them.
 ///
 /// # Errors
 /// Why the request may not go on.
 pub fn authorise<'s>(
     rule: &Rule,
-    question: Question<'_>,
-    segment: impl Fn(u8) -> Option<&'s [u8]>,
+    scraper: Scraper,
+    segment: impl Fn(u8) -> Cow<'s, [u8]>,
+    venue: impl Fn() -> QueryValue<'s>,
     principal: Option<Principal>,
 ) -> Result<Grant, Rejection> {
-    match (rule, question.scraper) {
+    match (rule, scraper) {
         (Rule::Public, _) | (Rule::Scrapers, Scraper::Allowed) => {
             return Ok(Grant { principal: None, bypass: None });
         }
@@ -85,10 +77,7 @@ pub fn authorise<'s>(
     }
     // The pipeline authenticates first; should it ever not, nobody is let through.
     let principal = principal.ok_or(Rejection::Unauthorized(TokenFault::MissingToken))?;
-    if !is_own_tenant(&principal, question.tenant) {
-        return Err(Rejection::CrossTenant);
-    }
-    let case = Case { question, segment: &segment, principal: &principal };
+    let case = Case { segment, venue, principal: &principal };
     match case.decide(rule) {
         Verdict::Allowed(bypass) => Ok(Grant { principal: Some(principal), bypass }),
         Verdict::Refused(rejection) | Verdict::Final(rejection) => Err(rejection),
@@ -97,9 +86,9 @@ pub fn authorise<'s>(
     }
 }
 
-struct Case<'a, S> {
-    question: Question<'a>,
-    segment: &'a S,
+struct Case<'a, S, V> {
+    segment: S,
+    venue: V,
     principal: &'a Principal,
 }
 
@@ -111,7 +100,7 @@ enum Verdict {
     NotAsked,
 }
 
-impl<'s, S: Fn(u8) -> Option<&'s [u8]>> Case<'_, S> {
+impl<'s, S: Fn(u8) -> Cow<'s, [u8]>, V: Fn() -> QueryValue<'s>> Case<'_, S, V> {
     fn decide(&self, rule: &Rule) -> Verdict {
         match rule {
             Rule::User => Verdict::Allowed(None),
@@ -131,10 +120,7 @@ impl<'s, S: Fn(u8) -> Option<&'s [u8]>> Case<'_, S> {
                 }
             }
             Rule::Staff(permit) => self.decide_staff(permit),
-            Rule::Venue(VenueId::Segment(index)) => match (self.segment)(*index) {
-                Some(venue) if is_uuid(venue) => self.decide_venue(),
-                _ => Verdict::Refused(Rejection::VenueNotFound),
-            },
+            Rule::Venue(VenueId::Segment(index)) => self.decide_venue(&(self.segment)(*index)),
             Rule::Venue(VenueId::Query) => self.decide_query_venue(),
             Rule::Any(members) => self.decide_any(members),
             // Decided without an identity, or never granted; as a member of another rule they allow nothing.
@@ -143,7 +129,7 @@ impl<'s, S: Fn(u8) -> Option<&'s [u8]>> Case<'_, S> {
     }
 
     fn decide_own(&self, segment: u8) -> Verdict {
-        if (self.segment)(segment).is_some_and(|id| self.principal.is_subject(id)) {
+        if self.is_own(segment) {
             Verdict::Allowed(None)
         } else if self.principal.role().is_administrator() {
             Verdict::Allowed(Some(Bypass::Owner))
@@ -165,8 +151,10 @@ impl<'s, S: Fn(u8) -> Option<&'s [u8]>> Case<'_, S> {
     }
 
     /// A role that is held globally never answers for one venue, an administrator's excepted.
-    fn decide_venue(&self) -> Verdict {
-        if self.principal.role().is_administrator() {
+    fn decide_venue(&self, venue: &[u8]) -> Verdict {
+        if !is_uuid(venue) {
+            Verdict::Refused(Rejection::VenueNotFound)
+        } else if self.principal.role().is_administrator() {
             Verdict::Allowed(Some(Bypass::Venue))
         } else {
             Verdict::Refused(Rejection::CheckUnavailable)
@@ -176,10 +164,10 @@ impl<'s, S: Fn(u8) -> Option<&'s [u8]>> Case<'_, S> {
     /// A venue that the query names binds: falling through to the `staff` member would let a manager of one
     /// venue read another's.
     fn decide_query_venue(&self) -> Verdict {
-        let verdict = match self.question.venue {
-            Named::Absent => return Verdict::NotAsked,
-            Named::One(venue) if is_uuid(venue) => self.decide_venue(),
-            Named::One(_) | Named::Several => Verdict::Refused(Rejection::VenueNotFound),
+        let verdict = match (self.venue)() {
+            QueryValue::Absent => return Verdict::NotAsked,
+            QueryValue::One(venue) => self.decide_venue(&venue),
+            QueryValue::Several => Verdict::Refused(Rejection::VenueNotFound),
         };
         match verdict {
             Verdict::Refused(rejection) => Verdict::Final(rejection),
@@ -205,22 +193,16 @@ impl<'s, S: Fn(u8) -> Option<&'s [u8]>> Case<'_, S> {
     }
 
     fn holds(&self, permit: &Permit) -> bool {
-        let is_owner = |segment: u8| (self.segment)(segment).is_some_and(|id| self.principal.is_subject(id));
-        permit.is_held(self.principal.role(), self.principal.permissions(), is_owner)
+        permit.is_held(self.principal.role(), self.principal.permissions(), |segment| self.is_own(segment))
+    }
+
+    fn is_own(&self, segment: u8) -> bool {
+        self.principal.is_subject(&(self.segment)(segment))
     }
 }
 
 fn forbidden(denial: Denial) -> Verdict {
     Verdict::Refused(Rejection::Forbidden(denial))
-}
-
-/// The tenant comes from the token alone; a query may repeat it, not choose another.
-fn is_own_tenant(principal: &Principal, named: Named<'_>) -> bool {
-    match named {
-        Named::Absent => true,
-        Named::One(tenant) => principal.is_of_tenant(tenant),
-        Named::Several => false,
-    }
 }
 
 #[cfg(test)]
