@@ -1,3 +1,11 @@
 //! Who is asking: tokens, keys, claims, roles.
 
 pub mod fault;
+pub mod members;
+pub mod claims;
+pub mod keys;
+pub mod verifier;
+pub mod roles;
+pub mod uuid;
+#[cfg(test)]
+pub mod forge;

@@ -5,6 +5,8 @@
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
 
+pub mod authenticate;
+pub mod authorise;
 pub mod rejection;
 pub mod parse;
 pub mod address;

@@ -1,0 +1,185 @@
+//! Authenticate: from the `Authorization` header to a proven identity, by way of the region's token cache.
+//!
+//! A `Principal` can only be made here, out of a token that was verified: now, or earlier by a worker
+//! of this node with a key and under settings that still hold.
+
+use crate::clock::UnixSeconds;
+use crate::config::limits::AUTHORIZATION_BYTES_MAX;
+use crate::identity::claims::Claims;
+use crate::identity::fault::TokenFault;
+use crate::identity::roles::Role;
+use crate::identity::uuid::same_id;
+use crate::identity::verifier::{Validity, Verifier};
+use shm::token_cache::{CachedToken, Placed, TokenCache};
+use shm::words::WorkerSlot;
+
+/// The request's `Authorization` headers.
+#[derive(Clone, Copy, Debug)]
+pub enum Authorization<'a> {
+    None,
+    /// The value of the only one.
+    One(&'a [u8]),
+    /// Two readers could take two different ones.
+    Several,
+}
+
+/// Where an identity came from, for the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheOutcome {
+    Hit,
+    /// Verified now; what became of it in the cache.
+    Miss(Placed),
+    /// Verified now, and longer than the cache holds.
+    Uncacheable,
+}
+
+/// A proven identity. Its fields are private to this file: no later stage can make or change one.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    role: Role,
+    evidence: Evidence,
+}
+
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "boxing the cached form would allocate on every request")]
+enum Evidence {
+    Cached(CachedToken),
+    Verified(Box<Claims>),
+}
+
+/// Proves who is asking at `now`. Keeps nothing of the token but its keyed digest and its claims.
+///
+/// # Errors
+/// The first reason why there is no identity.
+pub fn authenticate(
+    authorization: Authorization<'_>,
+    verifier: &Verifier,
+    cache: &TokenCache,
+    slot: WorkerSlot,
+    now: UnixSeconds,
+) -> Result<(Principal, CacheOutcome), TokenFault> {
+    let token = bearer(authorization)?;
+    let digest = verifier.digest(token);
+    if let Some(principal) = cache.find(&digest).and_then(|cached| recall(cached, verifier, now)) {
+        return Ok((principal, CacheOutcome::Hit));
+    }
+    let claims = verifier.verify(token, now)?;
+    let role = claims.role;
+    let Some(cached) = claims.cacheable() else {
+        return Ok((
+            Principal { role, evidence: Evidence::Verified(Box::new(claims)) },
+            CacheOutcome::Uncacheable,
+        ));
+    };
+    let placed = cache.store(slot, &digest, &cached, now);
+    Ok((Principal { role, evidence: Evidence::Cached(cached) }, CacheOutcome::Miss(placed)))
+}
+
+impl Principal {
+    /// `sub`.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        match &self.evidence {
+            Evidence::Cached(token) => token.sub.as_str(),
+            Evidence::Verified(claims) => &claims.subject,
+        }
+    }
+
+    /// The tenant, of the token and of nothing else. UUIDs in lower case.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        match &self.evidence {
+            Evidence::Cached(token) => token.tenant.as_str(),
+            Evidence::Verified(claims) => &claims.tenant,
+        }
+    }
+
+    /// The token's id; HS256 tokens may have none.
+    #[must_use]
+    pub fn jti(&self) -> Option<&str> {
+        match &self.evidence {
+            Evidence::Cached(token) => (!token.jti.is_empty()).then(|| token.jti.as_str()),
+            Evidence::Verified(claims) => claims.jti.as_deref(),
+        }
+    }
+
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Region ids of the token's permissions, without those of the role.
+    #[must_use]
+    pub fn permissions(&self) -> &[u16] {
+        match &self.evidence {
+            Evidence::Cached(token) => token.permissions.as_slice(),
+            Evidence::Verified(claims) => &claims.permissions,
+        }
+    }
+
+    /// `iat`; 0 if the token does not say.
+    #[must_use]
+    pub fn issued_at(&self) -> UnixSeconds {
+        match &self.evidence {
+            Evidence::Cached(token) => token.issued_at,
+            Evidence::Verified(claims) => claims.issued_at,
+        }
+    }
+
+    #[must_use]
+    pub fn expires_at(&self) -> UnixSeconds {
+        match &self.evidence {
+            Evidence::Cached(token) => token.expires_at,
+            Evidence::Verified(claims) => claims.expires_at,
+        }
+    }
+
+    /// Whether `id` is the principal's own.
+    #[must_use]
+    pub fn is_subject(&self, id: &[u8]) -> bool {
+        same_id(self.subject().as_bytes(), id)
+    }
+
+    /// Whether `tenant` is the principal's.
+    #[must_use]
+    pub fn is_of_tenant(&self, tenant: &[u8]) -> bool {
+        same_id(self.tenant().as_bytes(), tenant)
+    }
+}
+
+/// The token of the only `Authorization` header (RFC 6750 section 2.1; the scheme in any letter case).
+fn bearer(authorization: Authorization<'_>) -> Result<&[u8], TokenFault> {
+    let value = match authorization {
+        Authorization::None => return Err(TokenFault::MissingToken),
+        Authorization::Several => return Err(TokenFault::Malformed),
+        Authorization::One(value) => value,
+    };
+    let scheme_bytes = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(scheme_bytes);
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Err(TokenFault::MissingToken);
+    }
+    if value.len() > AUTHORIZATION_BYTES_MAX {
+        return Err(TokenFault::Malformed);
+    }
+    let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+    Ok(rest.split_at(spaces).1)
+}
+
+/// A cached token is an identity only if this worker would verify it to the same one at `now`.
+fn recall(cached: CachedToken, verifier: &Verifier, now: UnixSeconds) -> Option<Principal> {
+    if !verifier.vouches(cached.key, cached.settings) {
+        return None;
+    }
+    let validity = Validity {
+        issued_at: cached.issued_at,
+        not_before: cached.not_before,
+        expires_at: cached.expires_at,
+    };
+    verifier.check_validity(validity, now).ok()?;
+    let role = verifier.role(cached.role)?;
+    Some(Principal { role, evidence: Evidence::Cached(cached) })
+}
+
+#[cfg(test)]
+mod tests;
