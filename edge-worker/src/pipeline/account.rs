@@ -32,17 +32,10 @@ pub struct Ledger {
     pub user_agent: Span,
     pub row: Option<usize>,
     pub service: Option<ServiceId>,
-    pub identity: Identity,
+    /// Who asks, once it was proven, granted or not.
+    pub principal: Option<Rc<Principal>>,
     pub event: Option<SecurityEvent>,
     closed: bool,
-}
-
-/// Whose request it is, as far as it was proven.
-pub enum Identity {
-    Unknown,
-    /// Proven, but refused.
-    Refused(Box<Principal>),
-    Granted(Grant),
 }
 
 /// How it ended.
@@ -93,19 +86,9 @@ impl Ledger {
             user_agent: Span::default(),
             row: None,
             service: None,
-            identity: Identity::Unknown,
+            principal: None,
             event: None,
             closed: false,
-        }
-    }
-
-    /// The identity that was proven, granted or not.
-    #[must_use]
-    pub fn principal(&self) -> Option<&Principal> {
-        match &self.identity {
-            Identity::Unknown => None,
-            Identity::Refused(principal) => Some(principal),
-            Identity::Granted(grant) => grant.principal(),
         }
     }
 
@@ -119,12 +102,11 @@ impl Ledger {
         }
     }
 
-    /// Keeps the grant: identity headers and the record are made from it.
-    pub fn grant(&mut self, grant: Grant) {
+    /// Takes down that an administrator's role passed a check.
+    pub fn audit(&mut self, grant: &Grant) {
         if grant.bypass().is_some() {
             self.event = Some(SecurityEvent::AdminBypass);
         }
-        self.identity = Identity::Granted(grant);
     }
 
     /// Writes the ending down. `bytes` is the buffer the request's head was parsed from.
@@ -189,7 +171,7 @@ impl Ledger {
 
     fn record(&self, ending: Ending, duration_ns: u64, bytes: &[u8]) {
         let names = &self.worker.settings.names;
-        let principal = self.principal();
+        let principal = self.principal.as_deref();
         let service = self.service.and_then(|service| names.services.get(usize::from(service.0)));
         let record = AccessRecord {
             wall_ms: clock::wall_millis(),

@@ -8,13 +8,15 @@ use self::policy::{Permit, Rule, VenueId};
 use super::authenticate::Principal;
 use super::rejection::{Denial, Rejection};
 use crate::identity::fault::TokenFault;
+use crate::http::target::query::QueryValue;
 use crate::identity::uuid::is_uuid;
 use std::borrow::Cow;
+use std::rc::Rc;
 
 /// The proof that a request may be forwarded, and the only source of identity headers.
 #[derive(Debug)]
 pub struct Grant {
-    principal: Option<Principal>,
+    principal: Option<Rc<Principal>>,
     bypass: Option<Bypass>,
 }
 
@@ -24,15 +26,6 @@ pub enum Bypass {
     Owner,
     Staff,
     Venue,
-}
-
-/// What a query says under one name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum QueryValue<'q> {
-    Absent,
-    One(Cow<'q, [u8]>),
-    /// Values that contradict each other: edge and service could take different ones.
-    Several,
 }
 
 /// Whether the client's address is in METRICS_ALLOWED_CIDRS.
@@ -46,7 +39,7 @@ impl Grant {
     /// Who was granted; nobody on public rows, even if a token was sent.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
-        self.principal.as_ref()
+        self.principal.as_deref()
     }
 
     /// The check that was passed by an administrator's role.
@@ -66,7 +59,7 @@ pub fn authorise<'s>(
     scraper: Scraper,
     segment: impl Fn(u8) -> Cow<'s, [u8]>,
     venue: impl Fn() -> QueryValue<'s>,
-    principal: Option<Principal>,
+    principal: Option<Rc<Principal>>,
 ) -> Result<Grant, Rejection> {
     match (rule, scraper) {
         (Rule::Public, _) | (Rule::Scrapers, Scraper::Allowed) => {

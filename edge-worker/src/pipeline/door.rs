@@ -3,9 +3,10 @@
 use super::address::Claimed;
 use super::parse::Request;
 use super::rejection::Rejection;
+use super::authorise::Scraper;
+use super::route::{Matched, check_query_tenant};
 use crate::config::routes::{Access, Row, Target};
 use crate::http::head::BodyFraming;
-use crate::http::target::query::query_tenants;
 use crate::worker::Worker;
 use std::net::IpAddr;
 
@@ -20,8 +21,8 @@ pub struct Admission {
 
 impl Admission {
     #[must_use]
-    pub fn may_scrape(&self) -> bool {
-        self.scraper
+    pub fn scraper(&self) -> Scraper {
+        if self.scraper { Scraper::Allowed } else { Scraper::Foreign }
     }
 
     /// False on public rows: a token that is sent there passes unread.
@@ -35,7 +36,8 @@ impl Admission {
 ///
 /// # Errors
 /// `BodyTooLarge`, `TenantInPublicQuery`, `NotFound` for a scrape from elsewhere.
-pub fn admit(worker: &Worker, request: &Request<'_>, row: &Row, claimed: &Claimed) -> Result<Admission, Rejection> {
+pub fn admit(worker: &Worker, request: &Request<'_>, matched: &Matched<'_>, claimed: &Claimed) -> Result<Admission, Rejection> {
+    let row = matched.row();
     let body_bytes_max = body_bytes_max(worker, row);
     let too_large = match request.head.framing() {
         BodyFraming::None => false,
@@ -45,13 +47,13 @@ pub fn admit(worker: &Worker, request: &Request<'_>, row: &Row, claimed: &Claime
     if too_large {
         return Err(Rejection::BodyTooLarge);
     }
-    let public = matches!(row.access, Access::Public | Access::Scrapers) || row.target == Target::Deny;
     let scraper = may_scrape(worker, claimed.client);
     if row.access == Access::Scrapers && !scraper {
         return Err(Rejection::NotFound);
     }
-    if public && chooses_tenant(worker, request, row) {
-        return Err(Rejection::TenantInPublicQuery);
+    let public = row.access.is_public();
+    if public {
+        check_query_tenant(matched, request.target_bytes, None)?;
     }
     Ok(Admission { body_bytes_max, scraper, public })
 }
@@ -68,16 +70,4 @@ fn body_bytes_max(worker: &Worker, row: &Row) -> u64 {
 
 fn may_scrape(worker: &Worker, client: IpAddr) -> bool {
     worker.settings.local.metrics_allowed.iter().any(|network| network.contains(&client))
-}
-
-/// Services of public rows read no tenant from the query; only auth-service's logins may name one.
-fn chooses_tenant(worker: &Worker, request: &Request<'_>, row: &Row) -> bool {
-    let Some(query) = request.target.query(request.target_bytes) else { return false };
-    let of_auth = match row.target {
-        Target::Service { service, .. } => {
-            worker.settings.services.get(usize::from(service.0)).is_some_and(|service| service.name == "auth")
-        }
-        _ => false,
-    };
-    !of_auth && query_tenants(query).next().is_some()
 }

@@ -1,9 +1,10 @@
 //! Forward: carries a granted request to its service and the answer back.
 //!
-//! Demands a passage, and a ledger that holds the grant: identity headers come from nowhere else.
+//! Demands a passage and a grant; identity headers come from the grant and from nowhere else.
 
 use super::account::{CLIENT_GONE_STATUS, Call as Called, Ending, Ledger};
 use super::address::Claimed;
+use super::authorise::Grant;
 use super::circuit::Passage;
 use super::door::Admission;
 use super::parse::Request;
@@ -39,16 +40,16 @@ pub struct Granted {
     idle_ms: u64,
 }
 
-/// Encodes the head for the service. The grant is in the ledger.
+/// Encodes the head for the service.
 pub fn prepare(
     worker: &Worker,
     request: &Request<'_>,
-    matched: &Matched,
+    matched: &Matched<'_>,
     claimed: &Claimed,
     admission: &Admission,
-    ledger: &Ledger,
+    (grant, ledger): (&Grant, &Ledger),
 ) -> Granted {
-    let row = worker.routes.row(matched);
+    let row = matched.row();
     let service = ledger.service.expect("the order sets the service before it prepares a request for it");
     let timeout_ms = timeout_ms(worker, row, service, request.method);
     let instance = worker.upstreams.choose(service);
@@ -67,7 +68,7 @@ pub fn prepare(
         deadline_epoch_ms: clock::wall_millis() + timeout_ms,
         remaining_ms: timeout_ms,
         traceparent: None,
-        identity: ledger.principal().map(|principal| IdentityHeaders {
+        identity: grant.principal().map(|principal| IdentityHeaders {
             tenant: principal.tenant(),
             user: principal.subject(),
             role: principal.role().name(),
@@ -82,7 +83,7 @@ pub fn prepare(
         injected,
     };
     let mut head = worker.buffers.head();
-    let target = |out: &mut Vec<u8>| worker.routes.write_upstream(matched, &request.target, request.target_bytes, out);
+    let target = |out: &mut Vec<u8>| matched.write_upstream(request.target_bytes, out);
     request_head(&mut head, request.method, target, &upstream);
     for header in request.head.stripped().iter() {
         worker.meters.stripped(header as usize, 1);

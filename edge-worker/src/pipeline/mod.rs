@@ -5,8 +5,6 @@
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
 
-pub mod authenticate;
-pub mod authorise;
 pub mod rejection;
 pub mod parse;
 pub mod address;
@@ -25,15 +23,17 @@ use crate::config::routes::{Local, Target};
 use crate::http::encode::Persistence;
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
 use crate::http::method::MethodSet;
+use crate::http::target::query::{QueryValue, query_value};
 use crate::net::connection::{After, Connection};
 use crate::worker::Worker;
-use account::{Identity, Ledger};
+use account::Ledger;
 use address::Claimed;
+use authenticate::Authorization;
 use circuit::Passage;
 use forward::Granted;
 use rejection::Rejection;
 use respond::Asker;
-use route::Found;
+use route::{Found, check_query_tenant};
 use std::rc::Rc;
 
 /// What was decided about a request that is not refused.
@@ -109,39 +109,48 @@ fn decide(
         Found::Row(matched) => matched,
         Found::Options(methods) => return Ok(Decision::Options(methods)),
     };
-    let row = worker.routes.row(&matched);
     ledger.row = Some(matched.index());
-    let admission = door::admit(worker, &request, row, claimed)?;
-    let principal = match admission.needs_identity() {
-        true => Some(identify(worker, &request)?),
-        false => None,
-    };
-    let rule = worker.policy.rule(matched.index());
-    let grant = match authorise::decide(rule, &request, &matched, &admission, principal) {
-        Ok(grant) => grant,
-        Err(refusal) => {
-            ledger.identity = refusal.principal.map_or(Identity::Unknown, Identity::Refused);
-            return Err(refusal.rejection);
-        }
-    };
-    ledger.grant(grant);
-    match &row.target {
+    let target = request.target_bytes;
+    let admission = door::admit(worker, &request, &matched, claimed)?;
+    if admission.needs_identity() {
+        let principal = identify(worker, &request)?;
+        check_query_tenant(&matched, target, Some(principal.tenant()))?;
+        ledger.principal = Some(Rc::new(principal));
+    }
+    let grant = authorise::authorise(
+        worker.policy.rule(matched.index()),
+        admission.scraper(),
+        |segment| matched.decoded(segment, target),
+        || matched.query(target).map_or(QueryValue::Absent, |query| query_value(query, &VENUE_NAMES)),
+        ledger.principal.clone(),
+    )?;
+    ledger.audit(&grant);
+    matched.check_uuids(target)?;
+    match &matched.row().target {
         Target::Deny => Err(Rejection::NotFound),
         Target::Local(Local::Metrics) => Ok(Decision::Scrape(circuit::enter(worker, None)?)),
         Target::Local(local) => Ok(Decision::Local(*local)),
         Target::Service { service, .. } => {
             ledger.service = Some(*service);
             let passage = circuit::enter(worker, Some(*service))?;
-            let granted = forward::prepare(worker, &request, &matched, claimed, &admission, ledger);
+            let granted = forward::prepare(worker, &request, &matched, claimed, &admission, (&grant, ledger));
             Ok(Decision::Forward(passage, granted))
         }
     }
 }
 
+/// Under which names, in any case, a query speaks of a venue.
+const VENUE_NAMES: [&str; 2] = ["venueid", "venue_id"];
+
 /// The authenticate stage, with its figures.
 fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<authenticate::Principal, Rejection> {
     let began = clock::now();
-    let authorization = authenticate::authorization(request.head.values(KnownHeader::Authorization, request.bytes));
+    let mut sent = request.head.values(KnownHeader::Authorization, request.bytes);
+    let authorization = match (sent.next(), sent.next()) {
+        (None, _) => Authorization::None,
+        (Some(only), None) => Authorization::One(only),
+        (Some(_), Some(_)) => Authorization::Several,
+    };
     let now = clock::wall_seconds();
     let cache = &worker.shared.token_cache;
     let result = authenticate::authenticate(authorization, &worker.verifier, cache, worker.slot, now);

@@ -2,6 +2,7 @@
 
 use super::policy::Policy;
 use super::*;
+use std::rc::Rc;
 use crate::config::routes::{Access, Notes, Row, Segment, ShedClass, Target, VenueFrom, VenueNeed};
 use crate::config::services::ServiceId;
 use crate::config::tokens::PermissionSource;
@@ -60,7 +61,7 @@ impl Gate {
         });
         let segments = ["x".as_bytes(), id.as_bytes()];
         let segment = |index: u8| segments.get(usize::from(index)).copied().unwrap_or_default().into();
-        authorise(policy.rule(0), question.scraper, segment, || question.venue.clone(), principal)
+        authorise(policy.rule(0), question.scraper, segment, || question.venue.clone(), principal.map(Rc::new))
     }
 
     /// What a role gets on `/x/{id}`.
@@ -325,7 +326,7 @@ fn a_rule_that_needs_no_identity_allows_nothing_as_a_member() {
     for member in [Rule::Public, Rule::Scrapers, Rule::Deny] {
         let gate = Gate::new(Access::User);
         let granted = gate.ask(PLAIN, "x", Some(json!({"role": "admin"}))).expect("granted");
-        let principal = granted.principal().cloned();
+        let principal = granted.principal().cloned().map(Rc::new);
         let rule = Rule::Any(vec![member]);
         let refused =
             authorise(&rule, Scraper::Allowed, |_| b"".as_slice().into(), || QueryValue::Absent, principal)
