@@ -19,7 +19,8 @@ use crate::pipeline::authorise::policy::Policy;
 use crate::upstream::connect::Upstreams;
 use crate::upstream::exchange::Means;
 use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
-use shm::{Authority, Journal, Shared, WorkerRegion, WorkerSlot};
+use shm::journal::Journal;
+use shm::{Authority, Shared, WorkerRegion, WorkerSlot};
 use std::cell::{Cell, RefCell};
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -101,14 +102,14 @@ impl Worker {
     fn new(
         slot: WorkerSlot,
         generation: u32,
-        settings: WorkerSettings,
+        mut settings: WorkerSettings,
         region: WorkerRegion,
     ) -> Result<Self, String> {
         let verifier = Verifier::new(&settings.tokens, &settings.names).map_err(|fault| fault.to_string())?;
         let source = settings.tokens.permission_source;
         let policy = Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
         let (authority, shared) = (region.authority(), region.shared());
-        let block = shared.worker(slot);
+        let block = &shared.workers[slot.index()];
         block.begin(std::process::id(), generation);
         let now = clock::now().millis();
         let limits = &settings.limits;
@@ -116,14 +117,14 @@ impl Worker {
             Upstreams::new(&settings.services, &settings.local.metrics_socket, limits.pool_idle_max);
         Ok(Worker {
             slot,
-            routes: RouteTable::new(settings.routes.clone()),
+            routes: RouteTable::new(std::mem::take(&mut settings.routes)),
             verifier,
             policy,
             authority,
             shared,
             block,
-            journal: shared.journal(slot),
-            meters: Meters::new(shared.counters(slot), &settings.names, slot.index() as u16),
+            journal: &shared.journals[slot.index()],
+            meters: Meters::new(&shared.counters[slot.index()], &settings.names, slot.index() as u16),
             wheel: Rc::new(Wheel::new(now)),
             buffers: Buffers::default(),
             heads: RefCell::default(),

@@ -109,6 +109,12 @@ impl Verifier {
         *blake3::keyed_hash(&self.digest_key, token).as_bytes()
     }
 
+    /// The region id of a role.
+    #[must_use]
+    pub fn role_id(&self, role: Role) -> u16 {
+        self.roles.id(role)
+    }
+
     /// The role with this region id.
     #[must_use]
     pub fn role(&self, id: u16) -> Option<Role> {

@@ -1,6 +1,7 @@
 //! Buffers that are lent to requests and come back: a worker at rest holds none for its idle connections.
 
 use crate::config::limits::{BODY_BUFFER_BYTES, HEAD_BUFFER_BYTES};
+use crate::http::head::ResponseHead;
 use std::cell::RefCell;
 
 /// Buffers kept for the next request; more are freed.
@@ -13,6 +14,7 @@ const BODY_BUFFER_BYTES_KEPT_MAX: usize = 2 * BODY_BUFFER_BYTES;
 pub struct Buffers {
     heads: RefCell<Vec<Vec<u8>>>,
     bodies: RefCell<Vec<Vec<u8>>>,
+    answers: RefCell<Vec<ResponseHead>>,
 }
 
 impl Buffers {
@@ -26,6 +28,20 @@ impl Buffers {
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
         self.bodies.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BODY_BUFFER_BYTES))
+    }
+
+    /// A place to parse an answer's head into.
+    #[must_use]
+    pub fn answer(&self) -> ResponseHead {
+        self.answers.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes it back.
+    pub fn give_back_answer(&self, head: ResponseHead) {
+        let mut answers = self.answers.borrow_mut();
+        if answers.len() < KEPT_MAX {
+            answers.push(head);
+        }
     }
 
     /// Takes a buffer back. One that has grown beyond twice its size is freed instead.

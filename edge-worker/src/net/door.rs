@@ -2,7 +2,7 @@
 
 use super::connection;
 use super::io::{self, Accepted, Listener};
-use crate::http::problem_body;
+use crate::pipeline::respond;
 use crate::pipeline::rejection::Rejection;
 use crate::telemetry::labels::ConnectionRefusal;
 use crate::worker::Worker;
@@ -42,9 +42,8 @@ fn welcome(worker: &Rc<Worker>, accepted: Accepted, peer: SocketAddr) {
 }
 
 /// An honest answer instead of a reset; nothing is read from the client.
-async fn refuse(_worker: Rc<Worker>, mut stream: io::Stream) {
-    let mut answer = Vec::new();
-    problem_body::unasked(&mut answer, Rejection::Overloaded);
+async fn refuse(worker: Rc<Worker>, mut stream: io::Stream) {
+    let answer = respond::unasked(&worker, Rejection::Overloaded);
     if stream.write_all(answer, REFUSAL_WRITE_MS).await.0.is_ok() {
         stream.shut_write();
     }

@@ -53,7 +53,7 @@ pub fn run<F: Future>(choice: IoDriver, main: impl FnOnce(Driver) -> F) -> io::R
             }
             let builder = RuntimeBuilder::<IoUringDriver>::new().with_entries(entries).uring_builder(ring);
             match builder.enable_timer().build() {
-                Ok(mut runtime) => return Ok(runtime.block_on(main(Driver::Uring))),
+                Ok(runtime) => return Ok(to_the_end(runtime, main(Driver::Uring))),
                 Err(error) => refused = error,
             }
         }
@@ -61,8 +61,16 @@ pub fn run<F: Future>(choice: IoDriver, main: impl FnOnce(Driver) -> F) -> io::R
             return Err(refused);
         }
     }
-    let mut runtime = RuntimeBuilder::<TimeDriver<LegacyDriver>>::new().build()?;
-    Ok(runtime.block_on(main(Driver::Epoll)))
+    let runtime = RuntimeBuilder::<TimeDriver<LegacyDriver>>::new().build()?;
+    Ok(to_the_end(runtime, main(Driver::Epoll)))
+}
+
+/// Runs the main task, then leaves the runtime as it is: dropping it would free buffers that operations in
+/// flight still write to. The process ends next.
+fn to_the_end<D: monoio::Driver, F: Future>(mut runtime: monoio::Runtime<D>, main: F) -> F::Output {
+    let output = runtime.block_on(main);
+    std::mem::forget(runtime);
+    output
 }
 
 /// Starts a task; its handle is dropped at once, because nothing may wait for a connection.
@@ -233,8 +241,13 @@ impl<'s> Reader<'s> {
     }
 
     #[must_use]
-    pub fn timer(&self) -> &Timer<RawFd> {
+    pub fn timer(&self) -> &'s Timer<RawFd> {
         self.timer
+    }
+
+    /// Ends every operation on this socket, in both directions.
+    pub fn shut_down(&self) {
+        shut_both(self.fd);
     }
 
     /// See [`reset_on_close`]; what cannot be set leaves an ordinary close.
@@ -374,3 +387,6 @@ fn reset_on_close(fd: RawFd) -> io::Result<()> {
     let duplicate = rustix::process::pidfd_getfd(own, fd, PidfdGetfdFlags::empty())?;
     Ok(rustix::net::sockopt::set_socket_linger(duplicate, Some(Duration::ZERO))?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::http::head::{KnownHeader, MethodToken, RequestHead, Span};
 use crate::http::method::Method;
 use crate::telemetry::labels::{Downstream, Phase, SecurityEvent};
 use crate::telemetry::log::{AccessRecord, RECORD_WORDS_MAX};
-use crate::telemetry::metrics::Outcome;
+use crate::telemetry::metrics::meters::Outcome;
 use crate::worker::Worker;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -116,6 +116,9 @@ impl Ledger {
 
     fn write(&mut self, ending: Ending, bytes: &[u8]) {
         self.closed = true;
+        if let Some(rejection) = ending.rejection {
+            self.count_refusal(rejection);
+        }
         let worker = &*self.worker;
         let now = clock::now();
         let duration_ns = now.since(self.started).as_nanos() as u64;
@@ -126,9 +129,6 @@ impl Ledger {
             bytes_out: ending.bytes_out,
         };
         worker.meters.request(self.row, self.method, outcome);
-        if let Some(rejection) = ending.rejection {
-            self.count_refusal(rejection);
-        }
         if let Some(event) = self.event {
             worker.meters.security_event(event);
         }
@@ -164,7 +164,7 @@ impl Ledger {
 
     /// Health and metrics leave no line.
     fn is_silent(&self) -> bool {
-        let row = self.row.and_then(|row| self.worker.settings.routes.get(row));
+        let row = self.row.and_then(|row| self.worker.routes.rows().get(row));
         let Some(Target::Local(local)) = row.map(|row| &row.target) else { return false };
         !matches!(local, Local::CacheInvalidate | Local::CacheStats)
     }

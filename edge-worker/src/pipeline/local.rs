@@ -3,7 +3,7 @@
 use super::account::{Ending, Ledger};
 use super::circuit::Passage;
 use super::rejection::Rejection;
-use super::respond::{self, Answer, Asker};
+use super::respond::{self, Answer, Asker, Content};
 use crate::clock::Millis;
 use crate::config::routes::Local;
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
@@ -42,8 +42,7 @@ pub async fn answer(
             return respond::refuse(worker, connection, ledger, asker, Rejection::NotFound).await;
         }
     };
-    let fields: &[(&str, &[u8])] = &[("Content-Type", b"application/json"), ("Cache-Control", b"no-store")];
-    let answer = Answer { status, fields, body: &body };
+    let answer = Answer { status, content: Content::Json(&body) };
     let after = respond::answer(worker, connection, ledger, asker, answer).await;
     worker.buffers.give_back(body);
     after

@@ -32,7 +32,7 @@ use authenticate::Authorization;
 use circuit::Passage;
 use forward::Granted;
 use rejection::Rejection;
-use respond::Asker;
+use respond::{Answer, Asker, Content};
 use route::{Found, check_query_tenant};
 use std::rc::Rc;
 
@@ -73,7 +73,10 @@ pub async fn handle(
     let asker = Asker { method: ledger.method, path: &path, version: head.version(), persistence };
     let after = match decision {
         Err(rejection) => respond::refuse(worker, connection, ledger, asker, rejection).await,
-        Ok(Decision::Options(methods)) => respond::options(worker, connection, ledger, asker, methods).await,
+        Ok(Decision::Options(methods)) => {
+            let answer = Answer { status: 204, content: Content::Allow(methods) };
+            respond::answer(worker, connection, ledger, asker, answer).await
+        }
         Ok(Decision::Local(local)) => local::answer(worker, connection, head, ledger, asker, local).await,
         Ok(Decision::Scrape(passage)) => {
             local::scrape(worker, connection, ledger, asker, head_bytes, passage).await

@@ -14,8 +14,14 @@ use std::str;
 /// What is sent, apart from what every answer carries.
 pub struct Answer<'a> {
     pub status: u16,
-    pub fields: &'a [(&'a str, &'a [u8])],
-    pub body: &'a [u8],
+    pub content: Content<'a>,
+}
+
+/// What is particular to an answer.
+pub enum Content<'a> {
+    Json(&'a [u8]),
+    /// No body; the methods of a known path.
+    Allow(MethodSet),
 }
 
 /// Who asked, as far as an answer has to know.
@@ -54,18 +60,7 @@ pub async fn refuse_after(
     let mut out = worker.buffers.head();
     let mut scratch = worker.buffers.head();
     let reply = reply(worker, &ledger, &connection.inbound, asker.version, persistence);
-    reply.with_facts(ClientFraming::Length(0), persistence, |facts| {
-        let body = if asker.method == Some(Method::Head) { Body::Omitted } else { Body::Sent };
-        let problem = Problem {
-            sentence: &sentence,
-            instance_path: asker.path,
-            facts: *facts,
-            wall_millis: crate::clock::wall_millis(),
-            extra: Extra::of(&rejection),
-            body,
-        };
-        problem_body::problem(&mut out, &mut scratch, &problem);
-    });
+    write_problem(&mut out, &mut scratch, &reply, asker, rejection);
     worker.buffers.give_back(scratch);
     send(worker, connection, ledger, out, persistence, ending).await
 }
@@ -79,31 +74,72 @@ pub async fn answer(
     answer: Answer<'_>,
 ) -> After {
     let mut out = worker.buffers.head();
-    let length = answer.body.len() as u64;
-    let framing = if answer.status == 204 { ClientFraming::Empty } else { ClientFraming::Length(length) };
     let reply = reply(worker, &ledger, &connection.inbound, asker.version, asker.persistence);
-    reply.with_facts(framing, asker.persistence, |facts| {
-        local_head(&mut out, answer.status, answer.fields, facts);
-    });
-    if asker.method != Some(Method::Head) {
-        out.extend_from_slice(answer.body);
-    }
+    let length = match answer.content {
+        Content::Json(body) => {
+            let framing = ClientFraming::Length(body.len() as u64);
+            let fields = |out: &mut Vec<u8>| out.extend_from_slice(JSON_FIELDS);
+            reply.with_facts(framing, asker.persistence, |facts| {
+                local_head(&mut out, answer.status, fields, facts);
+            });
+            if asker.method != Some(Method::Head) {
+                out.extend_from_slice(body);
+            }
+            body.len() as u64
+        }
+        Content::Allow(methods) => {
+            let fields = |out: &mut Vec<u8>| problem_body::push_allow_field(out, methods);
+            reply.with_facts(ClientFraming::Empty, asker.persistence, |facts| {
+                local_head(&mut out, answer.status, fields, facts);
+            });
+            0
+        }
+    };
     let ending = Ending::local(answer.status, length);
     send(worker, connection, ledger, out, asker.persistence, ending).await
 }
 
-/// `204` with the methods of a known path.
-pub async fn options(
-    worker: &Worker,
-    connection: &mut Connection,
-    ledger: Ledger,
+const JSON_FIELDS: &[u8] = b"Content-Type: application/json\r\nCache-Control: no-store\r\n";
+
+/// A refusal for a client that was not asked what it wants, complete with `Connection: close`.
+#[must_use]
+pub fn unasked(worker: &Worker, rejection: Rejection) -> Vec<u8> {
+    let ids = worker.ids.unread();
+    let id = str::from_utf8(ids.request.text(b"")).unwrap_or_default();
+    let reply = Reply {
+        request_id: id,
+        correlation_id: id,
+        started: crate::clock::now(),
+        date: &worker.date,
+        version: Version::Http11,
+        persistence: Persistence::Close,
+    };
+    let asker = Asker { method: None, path: b"", version: Version::Http11, persistence: Persistence::Close };
+    let mut out = Vec::new();
+    write_problem(&mut out, &mut Vec::new(), &reply, asker, rejection);
+    out
+}
+
+fn write_problem(
+    out: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+    reply: &Reply<'_>,
     asker: Asker<'_>,
-    methods: MethodSet,
-) -> After {
-    let mut allow = Vec::new();
-    problem_body::push_allow(&mut allow, methods);
-    let fields: &[(&str, &[u8])] = &[("Allow", &allow)];
-    answer(worker, connection, ledger, asker, Answer { status: 204, fields, body: b"" }).await
+    rejection: Rejection,
+) {
+    let sentence = rejection.sentence();
+    reply.with_facts(ClientFraming::Length(0), reply.persistence, |facts| {
+        let body = if asker.method == Some(Method::Head) { Body::Omitted } else { Body::Sent };
+        let problem = Problem {
+            sentence: &sentence,
+            instance_path: asker.path,
+            facts: *facts,
+            wall_millis: crate::clock::wall_millis(),
+            extra: Extra::of(&rejection),
+            body,
+        };
+        problem_body::problem(out, scratch, &problem);
+    });
 }
 
 /// What every answer to this request says.

@@ -96,24 +96,37 @@ impl Progress {
 
 /// Carries one exchange out. A kept-alive connection that turns out to be dead before it gave any sign of
 /// life is replaced once, if the request may be repeated (RFC 9110 section 9.2.2).
-pub async fn exchange(client: &mut Stream, mut call: Call<'_>, means: Means<'_>) -> Exchanged {
+pub async fn exchange(client: &mut Stream, call: Call<'_>, means: Means<'_>) -> Exchanged {
     let bodiless = call.framing == BodyFraming::None;
-    let repeatable = bodiless && call.method.is_read();
-    let purpose = if repeatable { Use::Repeatable } else { Use::Once };
+    let purpose = if bodiless && call.method.is_read() { Use::Repeatable } else { Use::Once };
     let within_ms = remaining(&call, means);
     let connecting =
         means.upstreams.connect(call.destination, call.instance, purpose, within_ms, means.wheel);
-    let mut connected = match connecting.await {
+    let connected = match connecting.await {
         Ok(connected) => connected,
         Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), bodiless),
     };
-    let mut head = ResponseHead::default();
-    if !bodiless {
-        return with_body(client, call, connected, &mut head, means).await;
-    }
+    let mut head = means.buffers.answer();
+    let exchanged = match bodiless {
+        true => repeat(client, call, connected, &mut head, means).await,
+        false => with_body(client, call, connected, &mut head, means).await,
+    };
+    means.buffers.give_back_answer(head);
+    exchanged
+}
+
+/// Without a body the request can be sent again where its connection was dead all along.
+async fn repeat(
+    client: &mut Stream,
+    mut call: Call<'_>,
+    mut connected: Connected,
+    head: &mut ResponseHead,
+    means: Means<'_>,
+) -> Exchanged {
+    let repeatable = call.method.is_read();
     let mut request = std::mem::take(&mut call.head);
     loop {
-        let downloaded = without_body(client, &mut connected, &mut request, &call, &mut head, means).await;
+        let downloaded = without_body(client, &mut connected, &mut request, &call, head, means).await;
         let stale = downloaded.end == DownloadEnd::NoAnswer(NoAnswer::Silent) && connected.reused;
         if let (true, true, Destination::Service(service)) = (stale, repeatable, call.destination) {
             let within_ms = remaining(&call, means);
