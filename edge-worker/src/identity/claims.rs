@@ -1,4 +1,4 @@
-//! What a token says: the strict reading of its three parts, and the claims that are left once it is verified.
+//! What a token says: the strict reading of its three parts, and the claims that are left once it is proven.
 
 use super::members::{Value, members};
 use super::roles::Role;
@@ -19,14 +19,16 @@ pub struct Envelope<'a> {
     claims: Vec<u8>,
 }
 
-/// The members of the header that mean something here. Keys that a token brings along (`jwk`, `jku`, `x5c`) do not.
+/// The members of the header that mean something here. Keys that a token brings along (`jwk`, `jku`, `x5c`)
+/// do not.
 #[derive(Debug, PartialEq)]
 pub struct Header<'a> {
     pub algorithm: Option<Cow<'a, str>>,
     pub kid: Option<Cow<'a, str>>,
 }
 
-/// The claims as sent. Absent, null and wrongly typed are one, where that gives the reason word the platform wants.
+/// The claims as sent. Absent, null and wrongly typed are one, where that gives the reason word the platform
+/// wants.
 #[derive(Debug, PartialEq)]
 pub struct ClaimSet<'a> {
     pub subject: Option<Cow<'a, str>>,
@@ -60,7 +62,8 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// The header; `None` if it is malformed or names extensions (`crit`, RFC 7515 section 4.1.11), of which none is known.
+    /// The header; `None` if it is malformed or names extensions (`crit`, RFC 7515 section 4.1.11), of which
+    /// none is known.
     #[must_use]
     pub fn header(&self) -> Option<Header<'_>> {
         let [algorithm, kid, kind, critical] = members(&self.header, &["alg", "kid", "typ", "crit"])?;
@@ -104,7 +107,7 @@ pub struct Claims {
     pub role: Role,
     /// The role's region id.
     pub role_id: u16,
-    /// Region ids of the token's permissions, mapped to canonical words; those that no row knows are left out.
+    /// Region ids of the token's permissions in canonical words; those that no row knows are left out.
     pub permissions: Vec<u16>,
     /// Absent is 0, as the revocation epochs take it.
     pub issued_at: UnixSeconds,

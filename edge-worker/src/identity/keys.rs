@@ -1,4 +1,5 @@
-//! The keys that tokens are verified with. Each is bound to one algorithm, so no token can choose how a key is used.
+//! The keys that tokens are verified with. Each is bound to one algorithm, so that no token can choose how a
+//! key is used.
 
 use crate::config::secret::Secret;
 use crate::config::tokens::{Algorithm, KeyMaterial, PublicKey, TokenSettings};

@@ -22,7 +22,7 @@ pub enum Value<'a> {
     Other,
 }
 
-/// The members called `names`, in that order; `None` if `json` is not one object or a name stands in it twice.
+/// The members called `names`, in that order; `None` if `json` is not one object or a name stands twice.
 pub fn members<'a, const N: usize>(json: &'a [u8], names: &[&str; N]) -> Option<[Option<Value<'a>>; N]> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let found = Object { names }.deserialize(&mut reader).ok()?;

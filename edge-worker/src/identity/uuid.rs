@@ -1,4 +1,4 @@
-//! UUIDs as text. The platform's ids are hyphenated UUIDs of any version, and letter case never tells two apart.
+//! UUIDs as text. The platform's ids are hyphenated, of any version, and letter case never tells two apart.
 
 /// Bytes of a hyphenated UUID (RFC 9562 section 4).
 pub const UUID_BYTES: usize = 36;

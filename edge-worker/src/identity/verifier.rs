@@ -1,4 +1,5 @@
-//! Whether a token is one of ours and still good. The rules run in the order of [`TokenFault`]; the first that fails answers.
+//! Whether a token is one of ours and still good. The rules run in the order of [`TokenFault`]; the first
+//! that fails answers.
 
 use super::claims::{ClaimSet, Claims, Envelope};
 use super::fault::TokenFault;
@@ -103,7 +104,7 @@ impl Verifier {
         self.fingerprint
     }
 
-    /// The keyed digest under which a token is cached: 256 bits, so that no token can be made to collide with another.
+    /// The keyed digest under which a token is cached: 256 bits, so no two tokens can be made to collide.
     #[must_use]
     pub fn digest(&self, token: &[u8]) -> [u8; 32] {
         *blake3::keyed_hash(&self.digest_key, token).as_bytes()

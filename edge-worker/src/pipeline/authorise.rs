@@ -49,8 +49,9 @@ impl Grant {
     }
 }
 
-/// Decides one request under the rule of its row. `segment` gives the path's segments, empty where there is none,
-/// `venue` what the query says under `venueId` or `venue_id`; both decoded once, and only asked if the rule needs them.
+/// Decides one request under the rule of its row. `segment` gives the path's segments, empty where there is
+/// none, `venue` what the query says under `venueId` or `venue_id`; both decoded once, and asked only if the
+/// rule needs them.
 ///
 /// # Errors
 /// Why the request may not go on.
@@ -168,7 +169,7 @@ impl<'s, S: Fn(u8) -> Cow<'s, [u8]>, V: Fn() -> QueryValue<'s>> Case<'_, S, V> {
         }
     }
 
-    /// The first member that allows. If none does, one that could not be decided counts before one that denied.
+    /// The first member that allows. If none does, an undecided one counts before one that denied.
     fn decide_any(&self, members: &[Rule]) -> Verdict {
         let mut refusal = None;
         for member in members {

@@ -189,7 +189,7 @@ fn encode(bytes: &[u8]) -> String {
 /// Modulus and exponent out of a PKCS#1 structure: SEQUENCE { INTEGER n, INTEGER e }.
 fn rsa_components(key: &DecodingKey) -> (String, String) {
     let der = key.try_get_as_bytes().expect("DER");
-    // A 2048-bit modulus: 4 bytes of sequence head, 4 of integer head, a zero byte, 256 bytes, then 02 03 and e.
+    // A 2048-bit modulus: 4 bytes of sequence head, 4 of integer head, a zero byte, 256 bytes; 02 03 and e.
     assert_eq!(der.len(), 4 + 4 + 1 + 256 + 2 + 3, "the test key has 2048 bits and exponent 65537");
     (encode(&der[9..265]), encode(&der[267..]))
 }

@@ -238,8 +238,8 @@ fn the_first_reason_in_the_platforms_order_answers() {
     // Each step repairs what the step before complained of.
     let broken = |changes: Value| {
         let mut all = claims(json!({
-            "exp": 0, "nbf": NOW + 900, "iss": "evil", "aud": "evil", "type": "refresh", "sub": "", "tenant_id": "",
-            "jti": "",
+            "exp": 0, "nbf": NOW + 900, "iss": "evil", "aud": "evil", "type": "refresh",
+            "sub": "", "tenant_id": "", "jti": "",
         }));
         let changes = changes.as_object().expect("an object").clone();
         all.as_object_mut().expect("an object").extend(changes);

@@ -96,7 +96,7 @@ impl Rule {
 }
 
 impl Permit {
-    /// Whether a role and a token's permissions satisfy it. `is_owner` says whether a segment is the principal's id.
+    /// Whether a role and a token's permissions satisfy it. `is_owner`: whether a segment is its bearer's id.
     #[must_use]
     pub fn is_held(&self, role: Role, permissions: &[u16], is_owner: impl Fn(u8) -> bool) -> bool {
         let among = |ids: &[u16]| permissions.iter().any(|held| ids.contains(held));
@@ -137,7 +137,11 @@ impl Compiler<'_> {
             }
             Access::Venue { venue: VenueFrom::Query, .. } => Rule::Venue(VenueId::Query),
             Access::Any(members) => {
-                Rule::Any(members.iter().map(|member| self.member(member)).collect::<Result<_, _>>()?)
+                let mut rules =
+                    members.iter().map(|member| self.member(member)).collect::<Result<Vec<_>, _>>()?;
+                // A venue that the query names binds, wherever the row says so.
+                rules.sort_by_key(|rule| *rule != Rule::Venue(VenueId::Query));
+                Rule::Any(rules)
             }
         })
     }

@@ -167,6 +167,10 @@ fn classes_compile_to_rules() {
             Access::Any(vec![venue(VenueFrom::Query), Access::User]),
             Rule::Any(vec![Rule::Venue(VenueId::Query), Rule::User]),
         ),
+        (
+            Access::Any(vec![Access::User, Access::Own { segment: 0 }, venue(VenueFrom::Query)]),
+            Rule::Any(vec![Rule::Venue(VenueId::Query), Rule::User, Rule::Own { segment: 0 }]),
+        ),
     ];
     for (access, expected) in cases {
         let policy = compile(row(vec![parameter("id")], access), PermissionSource::Union).expect("compiles");
