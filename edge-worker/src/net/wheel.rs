@@ -117,13 +117,16 @@ impl<H: Clone> Wheel<H> {
             let mut entries = self.entries.borrow_mut();
             let entry = &mut entries[index as usize];
             match entry.queued {
-                Some(queued) if queued == tick => entry.queued = None,
-                // Queued for a later round of this same bucket.
-                Some(queued) if queued % BUCKETS as u64 == tick % BUCKETS as u64 && queued > tick => {
+                // A reference from before the entry was moved to another bucket.
+                Some(queued) if queued % BUCKETS as u64 != tick % BUCKETS as u64 => continue,
+                // For a later round of this bucket.
+                Some(queued) if queued > tick => {
                     self.bucket(tick).borrow_mut().push(index);
                     continue;
                 }
-                _ => continue,
+                // For this tick, or for one that a stall has skipped.
+                Some(_) => entry.queued = None,
+                None => continue,
             }
             let Some(deadline) = entry.deadline else { continue };
             if deadline <= now {

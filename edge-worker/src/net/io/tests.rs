@@ -14,7 +14,8 @@ const PATIENCE_MS: u64 = 10_000;
 /// Runs `main` on io_uring and on epoll.
 fn on_both<F: Future<Output = ()>>(main: impl Fn(Rc<SocketWheel>) -> F) {
     for choice in [IoDriver::Auto, IoDriver::Epoll] {
-        run(choice, |_| {
+        let main = &main;
+        let both = |_| async move {
             let wheel = Rc::new(Wheel::new(clock::now().millis()));
             let turning = Rc::clone(&wheel);
             spawn(async move {
@@ -23,9 +24,9 @@ fn on_both<F: Future<Output = ()>>(main: impl Fn(Rc<SocketWheel>) -> F) {
                     turning.advance(clock::now().millis(), expire);
                 }
             });
-            main(wheel)
-        })
-        .expect("a driver can be had");
+            main(wheel).await;
+        };
+        run(choice, both).expect("a driver can be had");
     }
 }
 
