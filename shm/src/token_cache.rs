@@ -107,17 +107,23 @@ impl<const BUCKETS: usize> TokenCache<BUCKETS> {
     /// Frees what `slot`'s worker was writing when it died, and says how many entries that were. Only after that worker
     /// has been reaped.
     pub fn sweep(&self, slot: WorkerSlot) -> usize {
-        self.sequences().filter(|sequence| entry::sweep(sequence, slot)).count()
+        self.count_sequences(|sequence| entry::sweep(sequence, slot))
     }
 
     /// Entries that are being written, or that a dead worker left so.
     #[must_use]
     pub fn claimed_entries(&self) -> usize {
-        self.sequences().filter(|sequence| Sequence::new(sequence.load()).claimed()).count()
+        self.count_sequences(|sequence| Sequence::new(sequence.load()).claimed())
     }
 
-    fn sequences(&self) -> impl Iterator<Item = &Word> {
-        self.buckets.iter().flat_map(|bucket| &bucket.sequences)
+    fn count_sequences(&self, counts: impl Fn(&Word) -> bool) -> usize {
+        let mut count = 0;
+        for bucket in &self.buckets {
+            for sequence in &bucket.sequences {
+                count += usize::from(counts(sequence));
+            }
+        }
+        count
     }
 
     fn bucket(&self, key: Key) -> (&Bucket, &[Entry<BODY_WORDS>; WAYS]) {
