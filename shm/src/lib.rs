@@ -1,24 +1,51 @@
-//! TEMPORARY stand-in with the region's signatures, as far as the identity code needs them; replaced at merge.
+//! The region: what the supervisor and its workers share, lock-free, in two sealed memfds that outlive any process.
+//!
+//! ```text
+//!   authority memfd                              shared memfd
+//!   sealed: shrink, grow, future write           sealed: shrink, grow
+//!   +-----------+                                +--------------+
+//!   | header    | magic, layout hash, size,      | header       | the same boot id: the two belong together
+//!   |           | boot id                        +--------------+
+//!   +-----------+                                | workers[64]  | pid, phase, heartbeat, in flight: one block a slot
+//!   | names     | append-only: text <-> NameId   +--------------+
+//!   +-----------+                                | counters[64] | series of one worker: one writer each
+//!   | readiness | what /ready answers from       | cumulative   | series of workers that are gone
+//!   +-----------+                                +--------------+
+//!        ^                                       | journals[64] | ring of records: worker -> supervisor
+//!        | written by the supervisor alone,      +--------------+
+//!        | through the one mapping it made       | token_cache  | digest -> verified identity: every worker writes
+//!        | before the seal                       +--------------+
+//! ```
+//!
+//! Three rules hold for every structure, and each file's head says how it keeps them.
+//! A process may die between any two instructions: what it leaves behind is never mistaken for a finished value.
+//! Nobody waits for anybody: there is no lock, and every loop is bounded by a table's size.
+//! Nothing is reinterpreted: another layout, size or pairing of the memfds is a [`region::RegionFault`].
+//!
+//! A slot belongs to one live process at a time. The supervisor reuses it only after the process has been reaped, and
+//! then in this order: [`token_cache::TokenCache::sweep`], [`counters::Counters::fold_into`],
+//! [`workers::WorkerBlock::clear`]. The journal needs nothing.
+
+#![deny(unsafe_code)]
+#![cfg_attr(loom, allow(dead_code, unused_imports))]
+
+#[cfg(not(loom))]
+pub mod region;
+pub mod layout;
+pub(crate) mod atomics;
 pub mod words;
+pub mod names;
+pub mod readiness;
+pub mod workers;
+pub mod counters;
+pub mod journal;
+pub(crate) mod entry;
 pub mod token_cache;
 
-/// Both halves of the region.
-pub struct SupervisorRegion(&'static Shared);
+pub use layout::{Authority, AuthorityWriter, Shared};
+#[cfg(not(loom))]
+pub use region::{RegionFault, SupervisorRegion, WorkerRegion};
+pub use words::{SLOTS_MAX, Text, WorkerSlot};
 
-#[derive(Default)]
-pub struct Shared {
-    pub token_cache: token_cache::TokenCache,
-}
-
-#[derive(Debug)]
-pub struct RegionFault;
-
-impl SupervisorRegion {
-    pub fn create() -> Result<Self, RegionFault> {
-        Ok(SupervisorRegion(Box::leak(Box::default())))
-    }
-
-    pub fn shared(&self) -> &'static Shared {
-        self.0
-    }
-}
+/// Most services that a node proxies to: the width of every table with one row a service.
+pub const SERVICES_MAX: usize = 64;
