@@ -2,3 +2,8 @@
 
 pub mod method;
 pub mod target;
+pub mod head;
+pub mod body;
+pub mod header_rules;
+pub mod encode;
+pub mod problem_body;
