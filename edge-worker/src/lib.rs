@@ -10,4 +10,5 @@ pub mod config;
 pub mod http;
 pub mod identity;
 pub mod pipeline;
+pub mod local;
 pub mod telemetry;
