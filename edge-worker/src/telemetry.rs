@@ -1,1 +1,5 @@
-//! Names, records and figures.
+//! Names, records and figures: what the edge tells its operators about itself.
+
+pub mod labels;
+pub mod metrics;
+pub mod log;

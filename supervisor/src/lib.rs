@@ -1,1 +1,5 @@
 //! supervisor
+
+pub mod probes;
+pub mod admin;
+pub mod export;

@@ -1,0 +1,66 @@
+//! What the gateway answers itself, as status and JSON body, from the region and nothing else: no call, no
+//! wait, no file. Workers and the supervisor's admin address give the same answers.
+
+pub mod live;
+pub mod ready;
+pub mod health;
+
+use crate::config::services::Service;
+use crate::config::{Dependency, WorkerSettings};
+use shm::readiness::Readiness;
+use shm::workers::WorkerBlock;
+
+/// What an answer may look at.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    pub readiness: &'a Readiness,
+    /// The blocks of all slots.
+    pub workers: &'a [WorkerBlock],
+    pub services: &'a [Service],
+    /// What gates readiness.
+    pub dependencies: &'a [Dependency],
+    /// The monotonic clock, as heartbeats and probes are stamped.
+    pub now_ms: u64,
+    /// Milliseconds since 1970.
+    pub wall_ms: u64,
+}
+
+impl<'a> Node<'a> {
+    /// The node as a worker with these settings sees it.
+    #[must_use]
+    pub fn new(readiness: &'a Readiness, workers: &'a [WorkerBlock], settings: &'a WorkerSettings) -> Self {
+        Node {
+            readiness,
+            workers,
+            services: &settings.services,
+            dependencies: &settings.local.ready_dependencies,
+            now_ms: crate::clock::now().millis().0,
+            wall_ms: crate::clock::wall_millis(),
+        }
+    }
+
+    /// Seconds since the node started.
+    fn uptime_s(&self) -> u64 {
+        self.wall_ms.saturating_sub(self.readiness.started_at_ms()) / 1000
+    }
+
+    /// Resident memory of all processes of the node, as the supervisor last saw it.
+    fn memory_bytes(&self) -> u64 {
+        self.readiness.resident_bytes()
+    }
+
+    /// Index of the service with this name.
+    fn service(&self, name: &str) -> Option<u8> {
+        let index = self.services.iter().position(|service| service.name == name)?;
+        u8::try_from(index).ok()
+    }
+}
+
+/// Appends a value as JSON and returns the status it goes with.
+fn answer(status: u16, value: &impl serde::Serialize, body: &mut Vec<u8>) -> u16 {
+    serde_json::to_writer(body, value).expect("these bodies have string keys and a Vec takes any bytes");
+    status
+}
+
+#[cfg(test)]
+mod tests;

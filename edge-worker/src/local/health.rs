@@ -1,0 +1,152 @@
+//! `/health` and `/<service>/health`: how the node and the services behind it are.
+
+use super::{Node, answer};
+use crate::config::services::ServiceId;
+use crate::telemetry::log::line::write_time;
+use serde::Serialize;
+use shm::readiness::{Check, State};
+use shm::workers::{Driver, Phase};
+
+/// How much the client may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Status and time: no version, no figure.
+    Anonymous,
+    /// All of it, for a bearer of HEALTH_TOKEN.
+    Full,
+}
+
+/// `/health`. Degraded is: a service cannot be reached. (Breakers and limiter count here once they exist.)
+pub fn health(node: &Node<'_>, detail: Detail, body: &mut Vec<u8>) -> u16 {
+    let unreachable = (0..node.services.len())
+        .filter_map(|index| u8::try_from(index).ok())
+        .any(|index| node.readiness.state(Check::Service(index)).state == State::Error);
+    let mut time = Vec::with_capacity(24);
+    write_time(node.wall_ms, &mut time);
+    let summary = Health {
+        status: if unreachable { "degraded" } else { "ok" },
+        timestamp: String::from_utf8_lossy(&time).into_owned(),
+        detail: match detail {
+            Detail::Anonymous => None,
+            Detail::Full => Some(Figures::of(node)),
+        },
+    };
+    answer(200, &summary, body)
+}
+
+/// `/<service>/health`, from the last probe: no call is made for it.
+pub fn service_health(node: &Node<'_>, service: ServiceId, body: &mut Vec<u8>) -> u16 {
+    let name = node.services.get(usize::from(service.0)).map_or("", |service| service.name.as_str());
+    let (status, word) = match node.readiness.state(Check::Service(service.0)).state {
+        State::Ok => (200, "ok"),
+        // Not probed yet is not known to be well.
+        State::Slow | State::Unknown => (200, "degraded"),
+        State::Error => (503, "down"),
+    };
+    answer(status, &ServiceHealth { status: word, service: name }, body)
+}
+
+#[derive(Serialize)]
+struct ServiceHealth<'a> {
+    status: &'static str,
+    service: &'a str,
+}
+
+#[derive(Serialize)]
+struct Health<'a> {
+    status: &'static str,
+    timestamp: String,
+    #[serde(flatten)]
+    detail: Option<Figures<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Figures<'a> {
+    /// Seconds.
+    uptime: u64,
+    version: &'static str,
+    memory_bytes: u64,
+    io_driver: &'static str,
+    workers: Vec<Worker>,
+    circuit_breakers: serde_json::Map<String, serde_json::Value>,
+    dependencies: Vec<Reachability<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Worker {
+    slot: usize,
+    pid: u32,
+    generation: u32,
+    phase: &'static str,
+    io_driver: &'static str,
+    connections: u64,
+    requests_in_flight: u64,
+    /// Milliseconds since its last heartbeat.
+    heartbeat_age_ms: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reachability<'a> {
+    service: &'a str,
+    status: &'static str,
+    latency_ms: f64,
+}
+
+impl<'a> Figures<'a> {
+    fn of(node: &Node<'a>) -> Self {
+        let workers: Vec<Worker> =
+            (0..).zip(node.workers).filter_map(|(slot, block)| worker(slot, block, node)).collect();
+        let dependencies = (0..=u8::MAX).zip(node.services).map(|(index, service)| {
+            let check = node.readiness.state(Check::Service(index));
+            Reachability {
+                service: &service.name,
+                status: state_word(check.state),
+                latency_ms: f64::from(check.latency_us) / 1000.0,
+            }
+        });
+        Figures {
+            uptime: node.uptime_s(),
+            version: env!("CARGO_PKG_VERSION"),
+            memory_bytes: node.memory_bytes(),
+            io_driver: workers.first().map_or("unknown", |worker| worker.io_driver),
+            dependencies: dependencies.collect(),
+            circuit_breakers: serde_json::Map::new(),
+            workers,
+        }
+    }
+}
+
+fn worker(slot: usize, block: &shm::workers::WorkerBlock, node: &Node<'_>) -> Option<Worker> {
+    let phase = match block.phase() {
+        Phase::Empty => return None,
+        Phase::Starting => "starting",
+        Phase::Serving => "serving",
+        Phase::Draining => "draining",
+    };
+    Some(Worker {
+        slot,
+        pid: block.pid(),
+        generation: block.generation(),
+        phase,
+        io_driver: match block.driver() {
+            Driver::Unknown => "unknown",
+            Driver::Uring => "uring",
+            Driver::Epoll => "epoll",
+        },
+        connections: block.connections(),
+        requests_in_flight: block.requests_in_flight(),
+        heartbeat_age_ms: node.now_ms.saturating_sub(block.heartbeat_ms()),
+    })
+}
+
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Unknown => "unknown",
+        State::Ok => "ok",
+        State::Slow => "slow",
+        State::Error => "error",
+    }
+}

@@ -1,0 +1,221 @@
+//! The bodies of local answers, whole.
+
+use super::health::{Detail, health, service_health};
+use super::live::{health_live, live, startup};
+use super::ready::{STALLED_MS, ready};
+use super::*;
+use crate::config::services::{Criticality, ServiceId};
+use serde_json::{Value, json};
+use shm::SupervisorRegion;
+use shm::readiness::{Check, NodePhase, State};
+use shm::workers::{Driver, Phase};
+
+const WALL_MS: u64 = 1_764_000_000_123;
+const NOW_MS: u64 = 100_000;
+const AUTH: Check = Check::Service(0);
+const VENUE: Check = Check::Service(1);
+
+struct Bench {
+    region: SupervisorRegion,
+    services: Vec<Service>,
+    dependencies: Vec<Dependency>,
+}
+
+impl Bench {
+    /// A node that serves with one worker, and whose services are well.
+    fn new() -> Self {
+        let region = SupervisorRegion::create().expect("a memfd can be made");
+        let readiness = &region.authority().readiness;
+        readiness.set_phase(region.writer(), NodePhase::Serving);
+        readiness.set_started_at_ms(region.writer(), WALL_MS - 61_000);
+        readiness.set(region.writer(), AUTH, State::Ok, 1_600, WALL_MS);
+        readiness.set(region.writer(), VENUE, State::Slow, 160_000, WALL_MS);
+        let worker = &region.shared().workers[2];
+        worker.begin(4_711, 1);
+        worker.set_phase(Phase::Serving);
+        worker.set_driver(Driver::Uring);
+        worker.beat(NOW_MS - 40);
+        worker.connections_add();
+        let services = ["auth", "venue", "event"].map(|name| Service {
+            name: name.to_owned(),
+            instances: Vec::new(),
+            criticality: Criticality::Ready,
+            read_timeout_ms: 1,
+            write_timeout_ms: 1,
+            body_bytes_max: 1,
+            pool_idle_ms: 1,
+            health_path: "/health".to_owned(),
+        });
+        let dependencies = vec![Dependency::Redis, Dependency::Auth, Dependency::Venue];
+        Bench { region, services: services.into(), dependencies }
+    }
+
+    fn set(&self, check: Check, state: State) {
+        self.region.authority().readiness.set(self.region.writer(), check, state, 0, WALL_MS);
+    }
+
+    fn phase(&self, phase: NodePhase) {
+        self.region.authority().readiness.set_phase(self.region.writer(), phase);
+    }
+
+    fn node(&self) -> Node<'_> {
+        Node {
+            readiness: &self.region.authority().readiness,
+            workers: &self.region.shared().workers,
+            services: &self.services,
+            dependencies: &self.dependencies,
+            now_ms: NOW_MS,
+            wall_ms: WALL_MS,
+        }
+    }
+
+    fn ready(&self) -> (u16, Value) {
+        read(|body| ready(&self.node(), body))
+    }
+}
+
+fn read(write: impl FnOnce(&mut Vec<u8>) -> u16) -> (u16, Value) {
+    let mut body = Vec::new();
+    let status = write(&mut body);
+    (status, serde_json::from_slice(&body).expect("a JSON body"))
+}
+
+#[test]
+fn a_live_process_says_so_whatever_the_node_does() {
+    assert_eq!(read(live), (200, json!({"status": "alive"})));
+    assert_eq!(read(health_live), (200, json!({"status": "ok"})));
+}
+
+#[test]
+fn a_node_whose_dependencies_answer_is_ready() {
+    let expected = json!({
+        "status": "ready",
+        "checks": {
+            "redis": "disabled",
+            "authService": "ok",
+            "venueService": "ok",
+            "memory": "ok",
+            "circuitBreakers": {},
+        },
+        "circuitBreakers": {},
+    });
+    assert_eq!(Bench::new().ready(), (200, expected));
+}
+
+#[test]
+fn a_dependency_that_cannot_be_reached_makes_the_node_not_ready() {
+    for (check, field, error) in [
+        (AUTH, "authService", "auth-service is unreachable"),
+        (VENUE, "venueService", "venue-service is unreachable"),
+        (Check::Redis, "redis", "redis is unreachable"),
+    ] {
+        let bench = Bench::new();
+        bench.set(check, State::Error);
+        let (status, body) = bench.ready();
+        assert_eq!(status, 503);
+        assert_eq!((&body["status"], &body["error"]), (&json!("not ready"), &json!(error)));
+        assert_eq!(body["checks"][field], "error");
+    }
+}
+
+#[test]
+fn a_service_that_was_never_probed_is_not_reachable() {
+    let bench = Bench::new();
+    bench.set(AUTH, State::Unknown);
+    assert_eq!(bench.ready().0, 503);
+}
+
+#[test]
+fn only_the_configured_dependencies_gate_readiness() {
+    let mut bench = Bench::new();
+    bench.dependencies = vec![Dependency::Venue];
+    bench.set(AUTH, State::Error);
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["checks"]["authService"]), (200, &json!("error")));
+    bench.set(Check::Service(2), State::Error);
+    assert_eq!(bench.ready().0, 200, "event-service gates nothing");
+}
+
+#[test]
+fn a_worker_whose_loop_stalls_makes_the_node_not_ready() {
+    let bench = Bench::new();
+    let worker = &bench.region.shared().workers[2];
+    worker.beat(NOW_MS - STALLED_MS);
+    assert_eq!(bench.ready().0, 200);
+    worker.beat(NOW_MS - STALLED_MS - 1);
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["error"]), (503, &json!("a worker does not respond")));
+    worker.set_phase(Phase::Draining);
+    assert_eq!(bench.ready().0, 200, "one that leaves takes no new clients");
+}
+
+#[test]
+fn memory_beyond_a_gibibyte_is_a_warning_and_no_obstacle() {
+    let bench = Bench::new();
+    bench.region.authority().readiness.set_resident_bytes(bench.region.writer(), (1 << 30) + 1);
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["checks"]["memory"]), (200, &json!("warning")));
+}
+
+#[test]
+fn a_node_that_starts_or_drains_is_not_ready() {
+    let bench = Bench::new();
+    bench.phase(NodePhase::Draining);
+    assert_eq!(bench.ready(), (503, json!({"status": "draining"})));
+    bench.phase(NodePhase::Starting);
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["status"], &body["error"]), (503, &json!("not ready"), &json!("starting")));
+}
+
+#[test]
+fn startup_is_over_when_the_node_serves() {
+    let bench = Bench::new();
+    let started = json!({"status": "ok", "initialized": true, "uptime": 61});
+    assert_eq!(read(|body| startup(&bench.node(), body)), (200, started.clone()));
+    bench.phase(NodePhase::Draining);
+    assert_eq!(read(|body| startup(&bench.node(), body)), (200, started));
+    bench.phase(NodePhase::Starting);
+    let starting =
+        json!({"status": "starting", "message": "The workers are starting.", "initialized": false});
+    assert_eq!(read(|body| startup(&bench.node(), body)), (503, starting));
+}
+
+#[test]
+fn an_anonymous_client_learns_no_version_and_no_figure() {
+    let bench = Bench::new();
+    let body = read(|body| health(&bench.node(), Detail::Anonymous, body));
+    assert_eq!(body, (200, json!({"status": "ok", "timestamp": "2025-11-24T16:00:00.123Z"})));
+    bench.set(Check::Service(2), State::Error);
+    let (status, body) = read(|body| health(&bench.node(), Detail::Anonymous, body));
+    assert_eq!((status, &body["status"]), (200, &json!("degraded")));
+}
+
+#[test]
+fn the_detail_of_health_shows_workers_and_dependencies() {
+    let bench = Bench::new();
+    let (_, body) = read(|body| health(&bench.node(), Detail::Full, body));
+    assert_eq!((&body["uptime"], &body["version"]), (&json!(61), &json!(env!("CARGO_PKG_VERSION"))));
+    let worker = json!({
+        "slot": 2, "pid": 4_711, "generation": 1, "phase": "serving", "ioDriver": "uring",
+        "connections": 1, "requestsInFlight": 0, "heartbeatAgeMs": 40,
+    });
+    assert_eq!(body["workers"], json!([worker]));
+    assert_eq!(body["ioDriver"], "uring");
+    let dependencies = json!([
+        {"service": "auth", "status": "ok", "latencyMs": 1.6},
+        {"service": "venue", "status": "slow", "latencyMs": 160.0},
+        {"service": "event", "status": "unknown", "latencyMs": 0.0},
+    ]);
+    assert_eq!(body["dependencies"], dependencies);
+}
+
+#[test]
+fn the_health_of_a_service_is_its_last_probe() {
+    let bench = Bench::new();
+    let of = |service: u8| read(|body| service_health(&bench.node(), ServiceId(service), body));
+    assert_eq!(of(0), (200, json!({"status": "ok", "service": "auth"})));
+    assert_eq!(of(1), (200, json!({"status": "degraded", "service": "venue"})));
+    assert_eq!(of(2), (200, json!({"status": "degraded", "service": "event"})));
+    bench.set(Check::Service(2), State::Error);
+    assert_eq!(of(2), (503, json!({"status": "down", "service": "event"})));
+}

@@ -1,0 +1,396 @@
+//! THE table of metrics, in the order of their numbers. Names, labels and buckets are the platform's.
+
+use super::Kind::{Counter, Gauge};
+use super::Unit::{Bytes, Count, Nanoseconds};
+use super::{Definition, Kind, Label, Metric, Values};
+use crate::telemetry::labels;
+use shm::names::NameKind;
+
+const fn label(name: &'static str, values: Values) -> Label {
+    Label { name, values }
+}
+
+const METHOD: Label = label("method", Values::Method);
+const PATH: Label = label("path", Values::Name(NameKind::Route));
+const SERVICE: Label = label("service", Values::Name(NameKind::Service));
+const REASON: Label = label("reason", Values::Reason);
+const CACHE: Label = label("cache", Values::Words(labels::Cache::WORDS));
+const WORKER: Label = label("worker", Values::Number);
+const CHECK: Label = label("check", Values::Check);
+
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLISECOND;
+
+const REQUEST_DURATIONS: &[u64] = &[
+    MILLISECOND,
+    5 * MILLISECOND,
+    10 * MILLISECOND,
+    25 * MILLISECOND,
+    50 * MILLISECOND,
+    100 * MILLISECOND,
+    200 * MILLISECOND,
+    500 * MILLISECOND,
+    SECOND,
+    2 * SECOND,
+    5 * SECOND,
+    10 * SECOND,
+    30 * SECOND,
+];
+const DOWNSTREAM_DURATIONS: &[u64] = &[
+    5 * MILLISECOND,
+    10 * MILLISECOND,
+    50 * MILLISECOND,
+    100 * MILLISECOND,
+    250 * MILLISECOND,
+    500 * MILLISECOND,
+    SECOND,
+    2 * SECOND,
+    5 * SECOND,
+    10 * SECOND,
+    30 * SECOND,
+    60 * SECOND,
+    120 * SECOND,
+];
+const VALIDATION_DURATIONS: &[u64] = &[
+    1_000,
+    5_000,
+    10_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    MILLISECOND,
+    5 * MILLISECOND,
+    50 * MILLISECOND,
+    500 * MILLISECOND,
+    5 * SECOND,
+];
+const SHORT_DURATIONS: &[u64] = &[
+    MILLISECOND,
+    5 * MILLISECOND,
+    10 * MILLISECOND,
+    25 * MILLISECOND,
+    50 * MILLISECOND,
+    100 * MILLISECOND,
+    250 * MILLISECOND,
+    500 * MILLISECOND,
+    SECOND,
+    5 * SECOND,
+];
+const SIZES: &[u64] = &[100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// The table, in the order of the numbers.
+pub const TABLE: &[Definition] = &[
+    plain(
+        Metric::HttpRequests,
+        "gateway_http_requests_total",
+        Counter,
+        &[METHOD, PATH, label("status", Values::Number)],
+        "Requests answered, by the edge or a service.",
+    ),
+    timed(
+        Metric::HttpRequestDuration,
+        "gateway_http_request_duration_seconds",
+        &[METHOD, PATH],
+        REQUEST_DURATIONS,
+        "Time from the first byte of a request to the last byte of its answer.",
+    ),
+    plain(
+        Metric::HttpRequestsInFlight,
+        "gateway_http_requests_in_flight",
+        Gauge,
+        &[],
+        "Requests being worked on now.",
+    ),
+    plain(Metric::ActiveConnections, "gateway_active_connections", Gauge, &[], "Open client connections."),
+    sized(
+        Metric::HttpRequestSize,
+        "gateway_http_request_size_bytes",
+        &[METHOD, PATH],
+        "Size of request bodies.",
+    ),
+    sized(
+        Metric::HttpResponseSize,
+        "gateway_http_response_size_bytes",
+        &[METHOD, PATH],
+        "Size of answer bodies.",
+    ),
+    plain(
+        Metric::DownstreamRequests,
+        "gateway_downstream_requests_total",
+        Counter,
+        &[SERVICE, label("status", Values::Downstream)],
+        "Calls to services by status code or by how they failed.",
+    ),
+    timed(
+        Metric::DownstreamRequestDuration,
+        "gateway_downstream_request_duration_seconds",
+        &[SERVICE],
+        DOWNSTREAM_DURATIONS,
+        "Time from the start of proxying to the head of the service's answer, or its failure.",
+    ),
+    plain(
+        Metric::Timeouts,
+        "gateway_timeouts_total",
+        Counter,
+        &[SERVICE, label("phase", Values::Words(labels::Phase::WORDS))],
+        "Calls to services that ran out of time.",
+    ),
+    plain(
+        Metric::AuthAttempts,
+        "gateway_auth_attempts_total",
+        Counter,
+        &[label("result", Values::Words(labels::ATTEMPTS))],
+        "Requests whose token was checked.",
+    ),
+    plain(
+        Metric::AuthFailures,
+        "gateway_auth_failures_total",
+        Counter,
+        &[REASON],
+        "Requests refused for their token.",
+    ),
+    timed(
+        Metric::TokenValidationDuration,
+        "gateway_token_validation_duration_seconds",
+        &[label("result", Values::Words(labels::VALIDATIONS))],
+        VALIDATION_DURATIONS,
+        "Time to establish who sends a request.",
+    ),
+    plain(
+        Metric::AuthzDenials,
+        "gateway_authz_denials_total",
+        Counter,
+        &[REASON],
+        "Requests refused because the principal may not do this.",
+    ),
+    plain(
+        Metric::CrossTenantAttempts,
+        "gateway_cross_tenant_attempts_total",
+        Counter,
+        &[],
+        "Requests that name a tenant other than their token's.",
+    ),
+    plain(
+        Metric::SecurityEvents,
+        "gateway_security_events_total",
+        Counter,
+        &[
+            label("event", Values::Words(labels::SecurityEvent::WORDS)),
+            label("severity", Values::Words(labels::Severity::WORDS)),
+        ],
+        "Events that security alerts look for.",
+    ),
+    plain(
+        Metric::DangerousHeadersStripped,
+        "gateway_dangerous_headers_stripped_total",
+        Counter,
+        &[label("header", Values::Words(labels::STRIPPED_HEADERS))],
+        "Header fields of clients that were removed because only the edge may set them.",
+    ),
+    plain(
+        Metric::CacheHits,
+        "gateway_cache_hits_total",
+        Counter,
+        &[CACHE],
+        "Look-ups answered from a cache.",
+    ),
+    plain(
+        Metric::CacheMisses,
+        "gateway_cache_misses_total",
+        Counter,
+        &[CACHE],
+        "Look-ups that a cache could not answer.",
+    ),
+    plain(
+        Metric::CacheErrors,
+        "gateway_cache_errors_total",
+        Counter,
+        &[CACHE],
+        "Look-ups or stores that failed.",
+    ),
+    plain(
+        Metric::HealthCheckStatus,
+        "gateway_health_check_status",
+        Gauge,
+        &[CHECK],
+        "Last probe: 1 reachable, 0 not.",
+    ),
+    timed(
+        Metric::HealthCheckDuration,
+        "gateway_health_check_duration_seconds",
+        &[CHECK],
+        SHORT_DURATIONS,
+        "Time a probe took.",
+    ),
+    plain(
+        Metric::WorkerUp,
+        "gateway_worker_up",
+        Gauge,
+        &[WORKER],
+        "1 while the worker serves or drains, 0 while its slot has none.",
+    ),
+    plain(
+        Metric::WorkerRestarts,
+        "gateway_worker_restarts_total",
+        Counter,
+        &[WORKER],
+        "Workers that died and were replaced.",
+    ),
+    timed(
+        Metric::WorkerLoopLag,
+        "gateway_worker_loop_lag_seconds",
+        &[WORKER],
+        SHORT_DURATIONS,
+        "How late a worker's timer ran: time in which its loop did not turn.",
+    ),
+    plain(
+        Metric::IoDriverInfo,
+        "gateway_io_driver_info",
+        Gauge,
+        &[label("driver", Values::Words(labels::DRIVERS))],
+        "Workers running on each kernel interface.",
+    ),
+    plain(
+        Metric::BuildInfo,
+        "gateway_build_info",
+        Gauge,
+        &[label("version", Values::Text), label("revision", Values::Text)],
+        "1; the labels say what runs.",
+    ),
+    plain(
+        Metric::ConfigInfo,
+        "gateway_config_info",
+        Gauge,
+        &[label("hash", Values::Text)],
+        "1; the label changes with the configuration.",
+    ),
+    plain(
+        Metric::ConfigLastReload,
+        "gateway_config_last_reload_timestamp_seconds",
+        Gauge,
+        &[],
+        "Unix time at which the configuration took effect.",
+    ),
+    bytes(
+        Metric::MemoryLimit,
+        "gateway_memory_limit_bytes",
+        "Memory that the node or its control group gives the edge.",
+    ),
+    plain(
+        Metric::Rejections,
+        "gateway_rejections_total",
+        Counter,
+        &[REASON],
+        "Requests refused by the edge itself.",
+    ),
+    plain(
+        Metric::ConnectionsClosedUnderRequest,
+        "gateway_connections_closed_under_request_total",
+        Counter,
+        &[],
+        "Client connections that the edge closed while a request on them was unanswered.",
+    ),
+    plain(
+        Metric::ConnectionsRefused,
+        "gateway_connections_refused_total",
+        Counter,
+        &[label("reason", Values::Words(labels::ConnectionRefusal::WORDS))],
+        "Client connections closed before a request was read.",
+    ),
+    plain(
+        Metric::JournalDropped,
+        "gateway_journal_dropped_total",
+        Counter,
+        &[],
+        "Access-log records lost because a worker's journal was full.",
+    ),
+    plain(
+        Metric::LogLinesDropped,
+        "gateway_log_lines_dropped_total",
+        Counter,
+        &[],
+        "Log lines lost because their reader was too slow.",
+    ),
+    plain(
+        Metric::Panics,
+        "gateway_panics_total",
+        Counter,
+        &[],
+        "Requests that ended in a panic; the worker went on.",
+    ),
+    plain(
+        Metric::SeriesDropped,
+        "gateway_series_dropped_total",
+        Counter,
+        &[],
+        "Counts lost because a worker's table of series was full.",
+    ),
+    processor(
+        Metric::ProcessCpu,
+        "process_cpu_seconds_total",
+        "CPU time of supervisor and workers, those that ended included.",
+    ),
+    bytes(
+        Metric::ProcessResidentMemory,
+        "process_resident_memory_bytes",
+        "Resident memory of supervisor and workers; what they share counts once.",
+    ),
+    bytes(
+        Metric::ProcessVirtualMemory,
+        "process_virtual_memory_bytes",
+        "Address space of supervisor and workers.",
+    ),
+    plain(
+        Metric::ProcessOpenFds,
+        "process_open_fds",
+        Gauge,
+        &[],
+        "Open descriptors of supervisor and workers.",
+    ),
+    plain(Metric::ProcessMaxFds, "process_max_fds", Gauge, &[], "Descriptors that one process may open."),
+    plain(
+        Metric::ProcessStartTime,
+        "process_start_time_seconds",
+        Gauge,
+        &[],
+        "Unix time at which the supervisor started.",
+    ),
+];
+
+const fn plain(
+    metric: Metric,
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [Label],
+    help: &'static str,
+) -> Definition {
+    Definition { metric, name, kind, labels, buckets: &[], unit: Count, help }
+}
+
+const fn timed(
+    metric: Metric,
+    name: &'static str,
+    labels: &'static [Label],
+    buckets: &'static [u64],
+    help: &'static str,
+) -> Definition {
+    Definition { metric, name, kind: Kind::Histogram, labels, buckets, unit: Nanoseconds, help }
+}
+
+const fn sized(
+    metric: Metric,
+    name: &'static str,
+    labels: &'static [Label],
+    help: &'static str,
+) -> Definition {
+    Definition { metric, name, kind: Kind::Histogram, labels, buckets: SIZES, unit: Bytes, help }
+}
+
+const fn bytes(metric: Metric, name: &'static str, help: &'static str) -> Definition {
+    Definition { metric, name, kind: Gauge, labels: &[], buckets: &[], unit: Bytes, help }
+}
+
+const fn processor(metric: Metric, name: &'static str, help: &'static str) -> Definition {
+    Definition { metric, name, kind: Counter, labels: &[], buckets: &[], unit: Nanoseconds, help }
+}
