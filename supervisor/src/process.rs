@@ -1,3 +1,11 @@
 //! Processes: the plan, and the hands that carry it out.
 
 pub mod plan;
+pub mod listeners;
+pub mod signals;
+pub mod notify;
+pub mod log;
+pub mod hardening;
+pub mod handover;
+pub mod sys;
+pub mod spawn;
