@@ -1,7 +1,8 @@
 //! The complete list of what a worker receives from the supervisor, and of how it leaves.
 //!
-//! A worker reads no file and no environment variable: descriptors at fixed numbers and three arguments are all
-//! it gets. `supervisor/src/process/spawn.rs` puts them into place, `supervisor/src/process/sys.rs` adopts them.
+//! A worker reads no file and no environment variable: descriptors at fixed numbers and three arguments are
+//! all it gets. `supervisor/src/process/spawn.rs` puts them into place, `supervisor/src/process/sys.rs`
+//! adopts them.
 
 use crate::config::WorkerSettings;
 use std::net::TcpListener;

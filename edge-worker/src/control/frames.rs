@@ -1,8 +1,9 @@
 //! Frames of the life-cycle channel: versioned, length-prefixed, bounded. Sans-io.
 //!
-//! A frame is `length: u32` (little endian, of what follows), `version: u8`, `kind: u8`, then the kind's numbers,
-//! little endian. A reader takes frames of its own and of older versions exactly, and of newer versions what it
-//! understands: an unknown kind is skipped, an unknown tail is ignored. So version N serves N-1 and N+1.
+//! A frame is `length: u32` (little endian, of what follows), `version: u8`, `kind: u8`, then the kind's
+//! numbers, little endian. A reader takes frames of its own and of older versions exactly, and of newer
+//! versions what it understands: an unknown kind is skipped, an unknown tail is ignored. So version N serves
+//! N-1 and N+1.
 
 /// Version of this format.
 pub const FRAME_VERSION: u8 = 1;
@@ -66,8 +67,8 @@ impl ToWorker {
         }
     }
 
-    /// Takes the first frame off the front of `bytes`, and skipped ones before it. `None` means that more bytes
-    /// are needed; `bytes` then holds less than one frame.
+    /// Takes the first frame off the front of `bytes`, and skipped ones before it. `None` means that more
+    /// bytes are needed; `bytes` then holds less than one frame.
     pub fn decode(bytes: &mut Vec<u8>) -> Result<Option<Self>, FrameFault> {
         decode_with(bytes, |kind, mut payload| match kind {
             KIND_DRAIN => {
@@ -154,7 +155,7 @@ fn decode_with<T>(
     let mut taken = 0;
     let outcome = loop {
         let rest = bytes.get(taken..).unwrap_or_default();
-        let Some((version, kind, payload)) = split(rest)? else { break None };
+        let Some(RawFrame { version, kind, payload }) = split(rest)? else { break None };
         taken += PREFIX_BYTES + HEADER_BYTES + payload.len();
         let newer = version > FRAME_VERSION;
         match read(kind, Payload(payload)) {
@@ -168,8 +169,15 @@ fn decode_with<T>(
     Ok(outcome)
 }
 
-/// The first frame of `bytes` as version, kind and payload.
-fn split(bytes: &[u8]) -> Result<Option<(u8, u8, &[u8])>, FrameFault> {
+/// A whole frame whose kind was not looked at yet.
+struct RawFrame<'a> {
+    version: u8,
+    kind: u8,
+    payload: &'a [u8],
+}
+
+/// The first frame of `bytes`.
+fn split(bytes: &[u8]) -> Result<Option<RawFrame<'_>>, FrameFault> {
     let Some((prefix, rest)) = bytes.split_first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
     let stated = u32::from_le_bytes(*prefix);
     let length = usize::try_from(stated).map_err(|_| FrameFault::Length(stated))?;
@@ -179,7 +187,7 @@ fn split(bytes: &[u8]) -> Result<Option<(u8, u8, &[u8])>, FrameFault> {
     match rest.get(..length) {
         None => Ok(None),
         Some([0, ..]) => Err(FrameFault::Version),
-        Some([version, kind, payload @ ..]) => Ok(Some((*version, *kind, payload))),
+        Some([version, kind, payload @ ..]) => Ok(Some(RawFrame { version: *version, kind: *kind, payload })),
         Some(_) => Err(FrameFault::Length(stated)),
     }
 }

@@ -1,10 +1,11 @@
-//! What every process of the edge gives up for good: new privileges, core dumps, being traced by its own user.
+//! What every process of the edge gives up for good: new privileges, core dumps, being traced by its own
+//! user.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use std::io;
 
-/// Secrets live in this process's memory: no core file, no `ptrace`, no `/proc/<pid>/mem` for the same user; and
-/// nothing it executes gains rights. The first and last are inherited by workers, the second is not.
+/// Secrets live in this process's memory: no core file, no `ptrace`, no `/proc/<pid>/mem` for the same user;
+/// and nothing it executes gains rights. The first and last are inherited by workers, the second is not.
 pub fn harden() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     rustix::thread::set_no_new_privs(true)?;

@@ -1,4 +1,5 @@
-//! The listeners: one `SO_REUSEPORT` socket a slot, bound before any worker starts, open as long as the supervisor.
+//! The listeners: one `SO_REUSEPORT` socket a slot, bound before any worker starts, open as long as the
+//! supervisor.
 //!
 //! A worker that dies leaves its accept queue standing; its successor takes it over.
 
@@ -20,8 +21,8 @@ pub struct Listeners {
 impl Listeners {
     /// Binds `count` listeners. Port 0 lets the kernel choose one port for all of them.
     ///
-    /// `SO_REUSEPORT` would let us join the group of any other process of the same user without a word, and take
-    /// a part of its connections. So the address must be free of everybody else first.
+    /// `SO_REUSEPORT` would let us join the group of any other process of the same user without a word, and
+    /// take a part of its connections. So the address must be free of everybody else first.
     pub fn bind(address: SocketAddr, count: usize) -> Result<Self, Problem> {
         if address.port() != 0 {
             socket(address)
@@ -41,6 +42,11 @@ impl Listeners {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.sockets.len()
     }
 
     #[must_use]

@@ -11,12 +11,15 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Installs the log of this process. A second call changes nothing.
-pub fn install(format: LogFormat, level: LogLevel) {
-    let builder = tracing_subscriber::fmt().with_max_level(filter(level)).with_writer(std::io::stdout);
+/// Installs the log of this process, written to `writer`. A second call changes nothing.
+pub fn install<W>(format: LogFormat, level: LogLevel, writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt().with_max_level(filter(level)).with_writer(writer);
     let _already_installed = match format {
         LogFormat::Json => builder.event_format(JsonLine).try_init(),
         LogFormat::Pretty => builder.with_target(false).compact().try_init(),

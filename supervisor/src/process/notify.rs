@@ -1,7 +1,7 @@
 //! What systemd is told: ready, stopping, a status line, and that we are alive (`sd_notify(3)`).
 //!
-//! One datagram a message to the socket in `NOTIFY_SOCKET`; without it nothing is sent. A message that cannot be
-//! sent is lost: systemd must never be able to hold up the supervisor.
+//! One datagram a message to the socket in `NOTIFY_SOCKET`; without it nothing is sent. A message that cannot
+//! be sent is lost: systemd must never be able to hold up the supervisor.
 
 use std::ffi::OsString;
 use std::os::linux::net::SocketAddrExt;

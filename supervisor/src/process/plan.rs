@@ -1,8 +1,9 @@
 //! What the supervisor does about its workers. Pure: (state, event, now) -> actions.
 //!
-//! A *slot* is a worker's block in the region, its listener and its core; a *generation* is the set of settings its
-//! worker runs. A reload will start the next generation in free slots on the same listeners, which is why a start
-//! names slot, listener and generation apart; today slot and listener are the same number.
+//! A *slot* is a worker's block in the region, its listener and its core; a *generation* is the set of
+//! settings its worker runs. A reload will start the next generation in free slots on the same listeners,
+//! which is why a start names slot, listener and generation apart; today slot and listener are the same
+//! number.
 //!
 //! The node goes Starting -> Serving -> Draining -> over, and never back. A slot goes Starting -> Serving ->
 //! (Draining) -> Waiting or Gone, and from Waiting to Starting again.
@@ -31,7 +32,8 @@ pub struct Policy {
 
 /// A silence grows by at most this much a look, so that a pause of the whole machine kills nobody.
 pub const LOOK_MS_MAX: u64 = 1_000;
-/// A worker cuts and reports on its own this long before the hard stop, or a tenth of what is left if that is less.
+/// A worker cuts and reports on its own this long before the hard stop, or a tenth of what is left if that is
+/// less.
 const REPORT_MS: u64 = 1_000;
 /// After the hard stop the supervisor leaves even if the kernel does not give a process back.
 const REAP_MS: u64 = 1_000;
@@ -264,8 +266,8 @@ impl Plan {
         for (index, slot) in self.slots.iter_mut().enumerate() {
             if matches!(slot.life, Life::Waiting { until } if until <= now) {
                 slot.start(generation, now);
-                let (listener, restarts) = (slot.listener, slot.starts - 1);
-                actions.push(Action::Start { slot: index, generation, listener, restarts });
+                let Slot { generation, listener, starts, .. } = *slot;
+                actions.push(Action::Start { slot: index, generation, listener, restarts: starts - 1 });
             }
         }
     }
@@ -288,8 +290,9 @@ impl Plan {
         }
     }
 
-    /// While the node leaves, a death must be accounted for: by the worker's report, or else by what its block says
-    /// was still in flight. A worker that was told to drain and neither reports nor ends cleanly counts as well.
+    /// While the node leaves, a death must be accounted for: by the worker's report, or else by what its
+    /// block says was still in flight. A worker that was told to drain and neither reports nor ends cleanly
+    /// counts as well.
     fn count_death(&mut self, index: usize, exit: Exit, in_flight: u64) {
         let (leaving, told) = (self.leaving(), !self.starts_workers());
         let Some(slot) = self.slots.get_mut(index).filter(|_| leaving) else { return };

@@ -2,6 +2,7 @@
 
 use std::io;
 use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::mpsc;
 
 /// What an operator or systemd asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +35,18 @@ impl Signals {
         })
     }
 
-    /// The next request. Safe to drop before it is ready.
-    pub async fn next(&mut self) -> Request {
-        tokio::select! {
-            _ = self.terminate.recv() => Request::Terminate("SIGTERM"),
-            _ = self.interrupt.recv() => Request::Terminate("SIGINT"),
-            _ = self.hangup.recv() => Request::Reload,
-            _ = self.upgrade.recv() => Request::Upgrade,
+    /// Passes every request on until nobody listens any more.
+    pub async fn forward(mut self, requests: mpsc::UnboundedSender<Request>) {
+        loop {
+            let request = tokio::select! {
+                _ = self.terminate.recv() => Request::Terminate("SIGTERM"),
+                _ = self.interrupt.recv() => Request::Terminate("SIGINT"),
+                _ = self.hangup.recv() => Request::Reload,
+                _ = self.upgrade.recv() => Request::Upgrade,
+            };
+            if requests.send(request).is_err() {
+                return;
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Starts one worker: fork and exec of our own executable, with the descriptors of `edge_worker::inheritance`.
+//! Starts one worker: fork and exec of our own executable, with the descriptors of
+//! `edge_worker::inheritance`.
 
 use super::listeners::Listeners;
 use super::sys;
@@ -73,7 +74,6 @@ impl Spawner {
 }
 
 /// The child is reaped through its pidfd, by `reactor`.
-#[expect(clippy::zombie_processes, reason = "the reactor waits on the pidfd")]
 fn adopt_child(mut command: Command, control: UnixStream) -> io::Result<Spawned> {
     let mut child = command.spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
@@ -90,8 +90,9 @@ fn adopt_child(mut command: Command, control: UnixStream) -> io::Result<Spawned>
 
 /// Keeps every number that a worker's descriptors will have occupied in the supervisor.
 ///
-/// The standard library reports a failed exec through a pipe that it opens right before the fork. If that pipe got
-/// one of the fixed numbers, the child would put a worker's descriptor over it. With the numbers taken, it cannot.
+/// The standard library reports a failed exec through a pipe that it opens right before the fork. If that
+/// pipe got one of the fixed numbers, the child would put a worker's descriptor over it. With the numbers
+/// taken, it cannot.
 #[derive(Debug)]
 pub struct Fence {
     _occupied: Vec<OwnedFd>,

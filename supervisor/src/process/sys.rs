@@ -1,4 +1,5 @@
-//! The only unsafe code of the supervisor: descriptors put into place between fork and exec, and adopted after it.
+//! The only unsafe code of the supervisor: descriptors put into place between fork and exec, and adopted
+//! after it.
 #![allow(unsafe_code)]
 
 use edge_worker::inheritance::{
@@ -11,6 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Descriptors are first copied above every fixed number, so that none is overwritten before it was copied.
 const STAGE: RawFd = 100;
@@ -20,8 +24,8 @@ const DESCRIPTORS_MAX: usize = 4 + LISTENERS_MAX;
 const _: () = assert!(CONTROL_DESCRIPTOR as usize + DESCRIPTORS_MAX <= STAGE as usize);
 const _: () = assert!(LISTENER_DESCRIPTOR == CONTROL_DESCRIPTOR + 4);
 
-/// Arranges that `command`'s process starts with `descriptors` at 3, 4, 5 and so on, nothing else above standard
-/// error, on `core`, without a way to new privileges and without core files.
+/// Arranges that `command`'s process starts with `descriptors` at 3, 4, 5 and so on, nothing else above
+/// standard error, on `core`, without a way to new privileges and without core files.
 ///
 /// The caller keeps the numbers below the last fixed one occupied (see `spawn::Fence`): the pipe by which the
 /// standard library reports a failed exec must not lie on one of them.
@@ -44,10 +48,10 @@ pub fn arrange(command: &mut Command, descriptors: Vec<OwnedFd>, core: Option<us
         rustix::process::setrlimit(rustix::process::Resource::Core, no_core)?;
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed, because another thread may have held
-    // a lock at the fork. The closure makes system calls only: it neither allocates nor frees (`descriptors` and
-    // `cores` were made before, errors are plain numbers, and the closure is dropped by the parent alone), takes no
-    // lock and does not panic (`place` is bounded by the check above).
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed, because another thread may have
+    // held a lock at the fork. The closure makes system calls only: it neither allocates nor frees
+    // (`descriptors` and `cores` were made before, errors are plain numbers, and the closure is dropped by
+    // the parent alone), takes no lock and does not panic (`place` is bounded by the check above).
     unsafe { command.pre_exec(between_fork_and_exec) };
     Ok(())
 }
@@ -59,8 +63,9 @@ fn place(descriptors: &[OwnedFd]) -> io::Result<()> {
     }
     let mut target = CONTROL_DESCRIPTOR;
     for number in staged.iter().take(descriptors.len()) {
-        // SAFETY: dup2 takes two numbers. `number` was opened above and is closed by the exec; `target` may close
-        // a descriptor that some value of the parent owns, but this is the child, where no such value is used again.
+        // SAFETY: dup2 takes two numbers. `number` was opened above and is closed by the exec; `target` may
+        // close a descriptor that some value of the parent owns, but this is the child, where no such value
+        // is used again.
         if unsafe { libc::dup2(*number, target) } < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -73,6 +78,15 @@ fn place(descriptors: &[OwnedFd]) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Lets tokio say when `descriptor` becomes readable: a pidfd does when its process has ended. Within a
+/// runtime.
+pub fn watch(descriptor: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    // SAFETY: the descriptor must stay open and the same as long as the `AsyncFd` lives. It holds a share of
+    // the `OwnedFd`, which closes only with its last share and always gives the same number.
+    let watched = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
+    watched.map_err(|fault| fault.into_parts().1)
 }
 
 /// Why a process is not a worker.
@@ -119,14 +133,14 @@ enum Kind {
 
 fn adopt_one(number: RawFd, kind: Kind) -> Result<OwnedFd, AdoptFault> {
     let refuse = |reason| AdoptFault::Descriptor { number, reason };
-    // SAFETY: the borrow ends with this function's checks, and nothing closes the number meanwhile: the process has
-    // one thread here. A number that is not open makes the first call fail with EBADF.
+    // SAFETY: the borrow ends with this function's checks, and nothing closes the number meanwhile: the
+    // process has one thread here. A number that is not open makes the first call fail with EBADF.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     rustix::io::fcntl_getfd(borrowed).map_err(|_| refuse("not open"))?;
     check(borrowed, kind).map_err(refuse)?;
     rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC).map_err(|_| refuse("not settable"))?;
-    // SAFETY: the number is open (checked above), and nobody else in this process owns it: the supervisor put it
-    // there for this purpose, `adopt` is called once and before anything else opens or wraps descriptors.
+    // SAFETY: the number is open (checked above), and nobody else in this process owns it: the supervisor put
+    // it there for this purpose, `adopt` is called once and before anything else opens or wraps descriptors.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 

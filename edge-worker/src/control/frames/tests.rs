@@ -1,6 +1,7 @@
 //! What the channel accepts, skips and refuses.
 
 use super::{FRAME_BYTES_MAX, FrameFault, ToSupervisor, ToWorker};
+use proptest::collection::vec as many;
 use proptest::prelude::*;
 
 fn frame(version: u8, kind: u8, payload: &[u8]) -> Vec<u8> {
@@ -105,7 +106,7 @@ fn a_length_beyond_the_bound_is_refused_before_its_bytes_arrive() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_a_panic_and_in_finite_time(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn any_bytes_are_read_without_a_panic_and_in_finite_time(bytes in many(any::<u8>(), 0..600)) {
         let mut buffer = bytes.clone();
         while let Ok(Some(_)) = ToSupervisor::decode(&mut buffer) {}
         let mut buffer = bytes;
@@ -113,12 +114,15 @@ proptest! {
     }
 
     #[test]
-    fn any_split_of_a_stream_gives_the_same_frames(numbers in proptest::collection::vec(any::<(u64, u64)>(), 1..8), cut in any::<prop::sample::Index>()) {
+    fn any_split_of_a_stream_gives_the_same_frames(
+        numbers in many(any::<(u64, u64)>(), 1..8),
+        place in any::<prop::sample::Index>(),
+    ) {
         let mut stream = Vec::new();
         for (finished, cut) in &numbers {
             ToSupervisor::Drained { finished: *finished, cut: *cut }.encode(&mut stream);
         }
-        let (first, second) = stream.split_at(cut.index(stream.len()));
+        let (first, second) = stream.split_at(place.index(stream.len()));
         let mut buffer = first.to_vec();
         let mut seen = Vec::new();
         while let Some(frame) = ToSupervisor::decode(&mut buffer).expect("valid") {
@@ -128,8 +132,8 @@ proptest! {
         while let Some(frame) = ToSupervisor::decode(&mut buffer).expect("valid") {
             seen.push(frame);
         }
-        let expected: Vec<_> =
-            numbers.iter().map(|(finished, cut)| ToSupervisor::Drained { finished: *finished, cut: *cut }).collect();
+        let sent = |(finished, cut): &(u64, u64)| ToSupervisor::Drained { finished: *finished, cut: *cut };
+        let expected: Vec<_> = numbers.iter().map(sent).collect();
         prop_assert_eq!(seen, expected);
     }
 }
