@@ -1,1 +1,5 @@
-fn main() {}
+//! The `floodgate` binary. Its commands are in `supervisor::commands`.
+
+fn main() -> std::process::ExitCode {
+    supervisor::commands::enter().into()
+}
