@@ -56,7 +56,7 @@ impl Client {
     }
 
     /// GET with a bearer token.
-    pub fn get_as(&mut self, token: &str, target: &str) -> Response {
+    pub fn fetch_as(&mut self, token: &str, target: &str) -> Response {
         self.request("GET", target).bearer(token).send()
     }
 

@@ -94,12 +94,6 @@ impl Command {
     }
 
     #[must_use]
-    pub fn argument(mut self, argument: &str) -> Command {
-        self.arguments.push(argument.to_owned());
-        self
-    }
-
-    #[must_use]
     pub fn workers(self, count: usize) -> Command {
         self.set("FLOODGATE_WORKERS", &count.to_string())
     }
@@ -220,11 +214,6 @@ impl Edge {
         self.address
     }
 
-    /// The private address.
-    pub fn admin(&self) -> SocketAddr {
-        self.admin
-    }
-
     /// A new connection to the edge.
     pub fn client(&self) -> Client {
         Client::connect(self.address)
@@ -236,8 +225,8 @@ impl Edge {
     }
 
     /// GET on a connection of its own, with a bearer token.
-    pub fn get_as(&self, token: &str, target: &str) -> Response {
-        self.client().get_as(token, target)
+    pub fn fetch_as(&self, token: &str, target: &str) -> Response {
+        self.client().fetch_as(token, target)
     }
 
     /// GET on the private address.
@@ -288,10 +277,6 @@ impl Edge {
                     && record.get("status").is_some()
             })
         })
-    }
-
-    pub fn supervisor_pid(&self) -> u32 {
-        self.process.pid()
     }
 
     /// Process ids of the workers that are alive.
