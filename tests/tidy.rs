@@ -314,10 +314,7 @@ fn workers_share_nothing_inside() {
 
 #[test]
 fn tests_do_not_sleep() {
-    let allowed = |source: &Source| {
-        !source.is_test()
-            || ["tests/harness/polling.rs", "tests/harness/backend.rs"].contains(&source.path.as_str())
-    };
+    let allowed = |source: &Source| !source.is_test() || source.path == "tests/harness/polling.rs";
     none("tests wait for something, never for a time", &uses(&["thread::sleep"], allowed));
 }
 

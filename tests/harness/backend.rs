@@ -225,7 +225,7 @@ impl Conversation {
                 self.note_hang_up(true);
                 return Ok(After::End);
             }
-            Step::Pause(delay) => std::thread::sleep(delay),
+            Step::Pause(delay) => super::polling::pause(delay),
             Step::Await(gate) => gate.wait(),
             Step::ReadBody => drop(self.reader.body(framing(head))?),
             Step::Hang => {

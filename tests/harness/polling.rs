@@ -14,8 +14,14 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return value;
         }
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
-        std::thread::sleep(LOOK_EVERY);
+        pause(LOOK_EVERY);
     }
+}
+
+/// The only place where a test gives time away.
+#[allow(clippy::disallowed_methods, reason = "the poll that the ban on sleeping points to")]
+pub(super) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// Whether `look` became true within `limit`.
@@ -28,6 +34,6 @@ pub fn holds_within(limit: Duration, mut look: impl FnMut() -> bool) -> bool {
         if Instant::now() >= deadline {
             return false;
         }
-        std::thread::sleep(LOOK_EVERY);
+        pause(LOOK_EVERY);
     }
 }
