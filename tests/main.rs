@@ -1,0 +1,17 @@
+//! The end-to-end tests: one binary, one module a topic.
+//!
+//! Every test starts what it needs (`harness`) and asserts the answer, what reached the backend, and the counters.
+
+mod harness;
+mod routes;
+mod authentication;
+mod tenant_isolation;
+mod header_rules;
+mod wire_strictness;
+mod bodies;
+mod upstream_failures;
+mod local_answers;
+mod worker_crash;
+mod drain;
+mod configuration;
+mod regressions;
