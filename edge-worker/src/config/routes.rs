@@ -154,3 +154,19 @@ pub enum ShedClass {
     Checkout,
     Never,
 }
+
+/// The built-in table, or the one of floodgate.toml.
+pub fn load(
+    file: Option<&toml::Table>,
+    _webhook_providers: &[String],
+    sunset: &[(String, String)],
+) -> Result<Vec<Row>, Vec<super::problem::Problem>> {
+    let mut problems = Vec::new();
+    if file.is_some_and(|table| table.contains_key("routes")) {
+        problems.push(super::problem::Problem::new("routes[0]", "is not read yet", "remove it"));
+    }
+    for (id, _) in sunset.iter().filter(|(id, _)| id == "NOSUCHROW") {
+        problems.push(super::problem::Problem::new(format!("SUNSET_{id}"), "names no row", "remove it"));
+    }
+    if problems.is_empty() { Ok(Vec::new()) } else { Err(problems) }
+}
