@@ -3,17 +3,34 @@
 //! Nothing here can be invalid: a value of these types has passed every rule of
 //! `docs/reference/settings.md`. What is wrong with an input is a list of [`problem::Problem`]s.
 
+pub mod assemble;
 pub mod problem;
 pub mod secret;
-pub mod host;
 pub mod environment;
 pub mod file;
+pub mod settings;
+pub mod rule;
+pub mod lookup;
+pub mod suggestion;
+pub mod host;
+pub mod server;
 pub mod services;
 pub mod routes;
 pub mod tokens;
 pub mod limits;
 pub mod headers;
 pub mod telemetry;
+pub mod redis;
+pub mod lookups;
+pub mod announced;
+pub mod reference;
+
+#[cfg(test)]
+mod sample;
+
+pub use assemble::{Loaded, load};
+pub use environment::Sources;
+pub use reference::settings_reference;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +41,8 @@ pub struct Settings {
     pub worker: WorkerSettings,
     /// Never leaves the supervisor.
     pub supervisor: SupervisorSettings,
+    /// Sanitised, for `floodgate check --print` and the start log.
+    pub effective: Vec<lookup::Effective>,
 }
 
 /// What a worker needs, and no more: public keys and the secrets of `design.md`, no Redis or service secret.

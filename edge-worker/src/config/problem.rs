@@ -22,3 +22,27 @@ impl fmt::Display for Problem {
         write!(formatter, "{}: {}; {}", self.place, self.what, self.remedy)
     }
 }
+
+/// Everything that reading a configuration has to say. The start is refused if `problems` is not empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub problems: Vec<Problem>,
+    /// Dangerous but allowed, such as a development setting in production.
+    pub warnings: Vec<Problem>,
+    /// Worth knowing: overridden, ignored and not yet effective variables, development defaults.
+    pub notices: Vec<String>,
+}
+
+impl Report {
+    pub fn problem(&mut self, place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(Problem::new(place, what, remedy));
+    }
+
+    pub fn warning(&mut self, place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
+        self.warnings.push(Problem::new(place, what, remedy));
+    }
+
+    pub fn notice(&mut self, text: impl Into<String>) {
+        self.notices.push(text.into());
+    }
+}

@@ -1,0 +1,94 @@
+//! Puts the configuration together: sources, rules, nouns, routes. One way through, all problems collected.
+
+use super::environment::{Gathered, Sources};
+use super::file::File;
+use super::lookup::{Effective, Lookup};
+use super::problem::Problem;
+use super::routes::{Row, Target};
+use super::services::{Service, clamp_body};
+use super::{
+    NameTable, Settings, WorkerSettings, announced, headers, limits, lookups, redis, routes, server,
+    services, telemetry, tokens,
+};
+
+/// A valid configuration and what there is to say about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub warnings: Vec<Problem>,
+    pub notices: Vec<String>,
+}
+
+/// Reads and validates everything. Reads files, and nothing else of the outside world.
+pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
+    let Gathered { mut lookup, file } = sources.read();
+    let environment = server::environment(&mut lookup);
+    let supervisor = server::read(&mut lookup);
+    let limits = limits::read(&mut lookup);
+    let services = services::read(&mut lookup, environment);
+    let tokens = tokens::read(&mut lookup, environment);
+    let headers = headers::read(&mut lookup, environment);
+    redis::check(&mut lookup, environment);
+    lookups::check(&mut lookup, environment);
+    announced::check(&mut lookup, environment);
+    telemetry::check(&mut lookup, environment);
+    let rows = clamp_rows(rows(&mut lookup, file.as_ref()), &services, limits.body_bytes_max);
+    let worker = WorkerSettings {
+        environment,
+        log_level: telemetry::log_level(&lookup),
+        io_driver: server::io_driver(&lookup),
+        services,
+        routes: rows,
+        tokens,
+        limits,
+        headers,
+        local: server::local(&mut lookup, &supervisor),
+        names: NameTable::default(),
+    };
+    let effective = lookup.effective();
+    let report = lookup.report;
+    if !report.problems.is_empty() {
+        return Err(report.problems);
+    }
+    let settings = Settings { worker, supervisor, effective };
+    Ok(Loaded { settings, warnings: report.warnings, notices: report.notices })
+}
+
+/// The route table, with file and line in the places of its problems.
+fn rows(lookup: &mut Lookup, file: Option<&File>) -> Vec<Row> {
+    let providers = lookup.list("WEBHOOK_PROVIDERS");
+    let sunset = announced::sunset(lookup);
+    routes::load(file.map(File::table), &providers, &sunset).unwrap_or_else(|problems| {
+        lookup.report.problems.extend(match file {
+            Some(file) => file.locate_routes(problems),
+            None => problems,
+        });
+        Vec::new()
+    })
+}
+
+/// `MAX_REQUEST_SIZE` bounds the rows that state a cap of their own, too.
+fn clamp_rows(mut rows: Vec<Row>, services: &[Service], request_bytes_max: u64) -> Vec<Row> {
+    for row in &mut rows {
+        let service = match &row.target {
+            Target::Service { service, .. } => {
+                services.get(usize::from(service.0)).map_or("", |found| &found.name)
+            }
+            Target::Local(_) | Target::Deny => "",
+        };
+        row.body_bytes_max = row.body_bytes_max.map(|bytes| clamp_body(service, bytes, request_bytes_max));
+    }
+    rows
+}
+
+impl Settings {
+    /// The sanitised effective configuration: `name = value (source)`, a line each, in the order of the reference.
+    #[must_use]
+    pub fn print(&self) -> String {
+        let line = |one: &Effective| format!("{} = {} ({})\n", one.name, one.value, one.source.as_str());
+        self.effective.iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! Calls the edge makes itself to auth-service and venue-service. Their rules hold already; the calls come with the feature.
+
+use super::Environment;
+use super::headers::forbid;
+use super::lookup::Lookup;
+use super::rule::Rule;
+use super::services::ServiceId;
+use super::settings::Setting;
+
+const FEATURE: &str = "user and venue look-ups";
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting::new(
+        "AUTH_USER_CHECK",
+        "lookups.user_check",
+        Rule::Word(&["always", "async", "off"]),
+        "When a token's user is looked up; look-ups are not built yet, so `off` is the only value that starts, \
+         and production does not start at all",
+    )
+    .preset_rule("off in development and test"),
+    Setting::new(
+        "AUTH_S2S_MODE",
+        "lookups.credential",
+        Rule::Word(&["service-jwt", "hmac", "none"]),
+        "How the edge proves itself to services; none is an error in production",
+    )
+    .preset("service-jwt")
+    .later(FEATURE),
+    Setting::new("S2S_PRIVATE_KEY", "lookups.private_key", Rule::PrivateKey, "Signs the edge's own service token")
+        .secret()
+        .required("mode service-jwt, unless S2S_SERVICE_TOKEN is set or AUTH_USER_CHECK is off")
+        .later(FEATURE),
+    Setting::new("S2S_SERVICE_TOKEN", "lookups.service_token", Rule::Secret(1), "A fixed service token")
+        .secret()
+        .required("mode service-jwt, unless S2S_PRIVATE_KEY is set or AUTH_USER_CHECK is off")
+        .later(FEATURE),
+    Setting::new("INTERNAL_HMAC_SECRET", "lookups.hmac_secret", Rule::Secret(32), "Signs internal requests")
+        .secret()
+        .required("AUTH_S2S_MODE or VENUE_ACCESS_MODE hmac")
+        .later(FEATURE),
+    Setting::new(
+        "INTERNAL_SERVICE_SECRET",
+        "lookups.service_secret",
+        Rule::Secret(32),
+        "Signs internal requests of the legacy format, or if INTERNAL_HMAC_FALLBACK is true",
+    )
+    .secret()
+    .required("INTERNAL_HMAC_FORMAT legacy with hmac")
+    .later(FEATURE),
+    Setting::new("AUTH_USER_PATH", "lookups.user_path", Rule::Template(&["userId"]), "User record of auth-service")
+        .preset("/auth/internal/users/{userId}")
+        .later(FEATURE),
+    Setting::new("AUTH_VALIDATE_PATH", "lookups.validate_path", Rule::Template(&[]), "Token check of auth-service")
+        .preset("/auth/verify")
+        .later(FEATURE),
+    Setting::new(
+        "VENUE_ACCESS_PATH",
+        "lookups.venue_access_path",
+        Rule::Template(&["venueId"]),
+        "Access check of venue-service",
+    )
+    .preset("/api/v1/venues/{venueId}/check-access")
+    .later(FEATURE),
+    Setting::new(
+        "VENUE_LIST_PATH",
+        "lookups.venue_list_path",
+        Rule::Template(&["userId"]),
+        "A user's venues at venue-service",
+    )
+    .preset("/api/v1/venues/user")
+    .later(FEATURE),
+    Setting::new(
+        "VENUE_ACCESS_MODE",
+        "lookups.venue_access_mode",
+        Rule::Word(&["bearer", "hmac"]),
+        "Ask venue-service with the user's token or with a signed request",
+    )
+    .preset("bearer")
+    .later(FEATURE),
+    Setting::new(
+        "AUTH_REMOTE_VALIDATE",
+        "lookups.remote_validate",
+        Rule::Flag,
+        "Have auth-service check each new token, and again every 60 s",
+    )
+    .preset("false")
+    .later(FEATURE),
+    Setting::new(
+        "AUTH_OUTAGE_POLICY",
+        "lookups.outage_policy",
+        Rule::Word(&["deny", "claims"]),
+        "Without an answer of auth-service: 503, or trust the token for reads",
+    )
+    .preset("deny")
+    .later(FEATURE),
+    Setting::new(
+        "AUTH_USER_STALE_SECS",
+        "lookups.user_stale_s",
+        Rule::Number(1, 86_400),
+        "Age up to which a user record serves during an outage",
+    )
+    .preset("900")
+    .later(FEATURE),
+    Setting::new(
+        "VENUE_ACCESS_TTL_SECS",
+        "lookups.venue_access_ttl_s",
+        Rule::Number(1, 86_400),
+        "Life of a granted venue access in the cache",
+    )
+    .preset("600")
+    .later(FEATURE),
+    Setting::new("INTERNAL_SERVICE_NAME", "lookups.service_name", Rule::Names, "The edge's name in signed requests")
+        .preset("api-gateway")
+        .later(FEATURE),
+    Setting::new(
+        "INTERNAL_HMAC_FORMAT",
+        "lookups.hmac_format",
+        Rule::Word(&["new", "legacy"]),
+        "What a signature covers",
+    )
+    .preset("new")
+    .later(FEATURE),
+    Setting::new(
+        "INTERNAL_HMAC_NO_QUERY",
+        "lookups.hmac_no_query",
+        Rule::Names,
+        "Services for which the query is not signed",
+    )
+    .preset("compliance")
+    .later(FEATURE),
+    Setting::new(
+        "INTERNAL_HMAC_FALLBACK",
+        "lookups.hmac_fallback",
+        Rule::Flag,
+        "Sign with INTERNAL_SERVICE_SECRET if INTERNAL_HMAC_SECRET is not set",
+    )
+    .preset("false")
+    .later(FEATURE),
+    Setting::new(
+        "REVOCATION_COLD_POLICY",
+        "lookups.revocation_cold_policy",
+        Rule::Word(&["deny", "serve"]),
+        "Before the first sight of the revocation store: 503, or trust the token's life",
+    )
+    .preset_rule("deny in production and staging, else serve")
+    .later("revocation"),
+];
+
+pub(super) fn check(lookup: &mut Lookup, environment: Environment) {
+    let production = environment.is_production();
+    lookup.preset("REVOCATION_COLD_POLICY", if production { "deny" } else { "serve" });
+    user_check(lookup, production);
+    if lookup.text("AUTH_S2S_MODE") == Some("none") {
+        let what = "sends no credential to services";
+        forbid(lookup, production, "AUTH_S2S_MODE", what, "use service-jwt or hmac");
+    }
+    credentials(lookup);
+    for name in lookup.list("INTERNAL_HMAC_NO_QUERY") {
+        if ServiceId::find(&name).is_none() {
+            lookup.problem(
+                "INTERNAL_HMAC_NO_QUERY",
+                "names something that is no service",
+                "use names such as compliance",
+            );
+        }
+    }
+    for name in ["INTERNAL_HMAC_SECRET", "INTERNAL_SERVICE_SECRET"] {
+        if lookup.text(name).is_some_and(super::tokens::is_known_default) {
+            forbid(lookup, production, name, "is a known default", "use a random value");
+        }
+    }
+}
+
+/// Look-ups are not built. Production without them would let suspended users in, so it does not start.
+fn user_check(lookup: &mut Lookup, production: bool) {
+    let name = "AUTH_USER_CHECK";
+    if production {
+        let what = "user look-ups at auth-service are not built yet, and without them suspended users keep access, \
+                    so production and staging do not start";
+        lookup.problem(name, what, "run with NODE_ENV development or test and AUTH_USER_CHECK=off");
+    } else if lookup.is_set(name) && lookup.text(name) != Some("off") {
+        lookup.problem(
+            name,
+            "user look-ups at auth-service are not built yet",
+            "set off, the only value for now",
+        );
+    } else if !lookup.is_given(name) {
+        lookup.report.notice("AUTH_USER_CHECK is not set and taken as off: user look-ups are not built yet");
+        lookup.preset(name, "off");
+    }
+}
+
+/// What the chosen mode needs. Nothing is called, and so nothing needed, while look-ups are off.
+fn credentials(lookup: &mut Lookup) {
+    if lookup.text("AUTH_USER_CHECK") == Some("off") {
+        return;
+    }
+    let mode = lookup.text("AUTH_S2S_MODE");
+    let hmac = mode == Some("hmac") || lookup.text("VENUE_ACCESS_MODE") == Some("hmac");
+    if mode == Some("service-jwt") && !lookup.is_given("S2S_SERVICE_TOKEN") {
+        let why = "AUTH_S2S_MODE service-jwt needs it";
+        lookup.require("S2S_PRIVATE_KEY", why, "set it or S2S_SERVICE_TOKEN, or choose AUTH_S2S_MODE hmac");
+    }
+    if !hmac {
+        return;
+    }
+    let legacy = lookup.text("INTERNAL_HMAC_FORMAT") == Some("legacy");
+    let fallback = lookup.flag("INTERNAL_HMAC_FALLBACK") && lookup.is_given("INTERNAL_SERVICE_SECRET");
+    if legacy {
+        lookup.require("INTERNAL_SERVICE_SECRET", "INTERNAL_HMAC_FORMAT legacy needs it", "set it");
+    } else if !fallback {
+        lookup.require("INTERNAL_HMAC_SECRET", "mode hmac needs it", "set it to at least 32 random bytes");
+    }
+}
+
+#[cfg(test)]
+mod tests;
