@@ -5,9 +5,6 @@
 //! `pipeline::account` writes down how it ended. `config` is shared with the supervisor.
 #![forbid(unsafe_code)]
 
-pub mod inheritance;
-pub mod worker;
-pub mod control;
 pub mod clock;
 pub mod config;
 pub mod inheritance;

@@ -14,7 +14,8 @@ pub struct Readiness {
     phase: Word,
     started_at_ms: Word,
     redis: Word,
-    reserved: [Word; 13],
+    resident_bytes: Word,
+    reserved: [Word; 12],
     services: [Word; SERVICES_MAX],
 }
 
@@ -63,7 +64,8 @@ impl Readiness {
             Field("phase", std::mem::offset_of!(Readiness, phase), size_of::<Word>()),
             Field("started_at_ms", std::mem::offset_of!(Readiness, started_at_ms), size_of::<Word>()),
             Field("redis", std::mem::offset_of!(Readiness, redis), size_of::<Word>()),
-            Field("reserved", std::mem::offset_of!(Readiness, reserved), size_of::<[Word; 13]>()),
+            Field("resident_bytes", std::mem::offset_of!(Readiness, resident_bytes), size_of::<Word>()),
+            Field("reserved", std::mem::offset_of!(Readiness, reserved), size_of::<[Word; 12]>()),
             Field("services", std::mem::offset_of!(Readiness, services), size_of::<[Word; SERVICES_MAX]>()),
         ],
     };
@@ -112,6 +114,16 @@ impl Readiness {
         self.started_at_ms.load()
     }
 
+    /// Resident memory of all processes of the node; zero until it was first looked at.
+    pub fn set_resident_bytes(&self, _writer: &AuthorityWriter, bytes: u64) {
+        self.resident_bytes.store(bytes);
+    }
+
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        self.resident_bytes.load()
+    }
+
     fn word(&self, check: Check) -> Option<&Word> {
         match check {
             Check::Redis => Some(&self.redis),
@@ -145,6 +157,7 @@ impl crate::atomics::Zeroed for Readiness {
             phase: Word::zeroed(),
             started_at_ms: Word::zeroed(),
             redis: Word::zeroed(),
+            resident_bytes: Word::zeroed(),
             reserved: Zeroed::zeroed(),
             services: Zeroed::zeroed(),
         }

@@ -5,6 +5,7 @@ pub mod worker;
 pub mod check;
 pub mod routes;
 
+use crate::demo;
 use clap::{Parser, Subcommand};
 use edge_worker::config::problem::Problem;
 use edge_worker::config::{Loaded, Sources, load};
@@ -41,6 +42,8 @@ enum Command {
     },
     /// Print the route table: access, upstream, time-outs, and the reason of every public row.
     Routes,
+    /// Run the edge in front of a simulated platform, to try it out.
+    Demo(demo::Arguments),
     /// Started by the supervisor alone.
     #[command(hide = true)]
     Worker(worker::Arguments),
@@ -73,21 +76,23 @@ impl From<ExitCode> for std::process::ExitCode {
 
 /// Parses the command line and runs the command to its end.
 #[must_use]
-pub fn enter() -> ExitCode {
+pub fn enter() -> std::process::ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(answer) => {
             let _closed_output = answer.print();
-            return if answer.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
+            let code = if answer.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
+            return code.into();
         }
     };
     let Arguments { config, env_file, set, command } = arguments;
     let sources = move || Sources::of_process(set, env_file, config);
     match command.unwrap_or(Command::Run) {
-        Command::Worker(arguments) => worker::run(&arguments),
-        Command::Run => with_settings(&sources(), run::run),
-        Command::Check { print } => with_settings(&sources(), |loaded| check::run(&loaded, print)),
-        Command::Routes => with_settings(&sources(), |loaded| routes::run(&loaded)),
+        Command::Worker(arguments) => worker::run(&arguments).into(),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Run => with_settings(&sources(), run::run).into(),
+        Command::Check { print } => with_settings(&sources(), |loaded| check::run(&loaded, print)).into(),
+        Command::Routes => with_settings(&sources(), |loaded| routes::run(&loaded)).into(),
     }
 }
 

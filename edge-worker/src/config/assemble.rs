@@ -58,11 +58,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
 fn rows(lookup: &mut Lookup, file: Option<&File>) -> Vec<Row> {
     let providers = lookup.list("WEBHOOK_PROVIDERS");
     let sunset = announced::sunset(lookup);
-    routes::load(file.map(File::table), &providers, &sunset).unwrap_or_else(|problems| {
-        lookup.report.problems.extend(match file {
-            Some(file) => file.locate_routes(problems),
-            None => problems,
-        });
+    routes::load(file.map(File::source), &providers, &sunset).unwrap_or_else(|problems| {
+        lookup.report.problems.extend(problems);
         Vec::new()
     })
 }

@@ -1,7 +1,8 @@
 //! floodgate.toml: every setting under a readable key, and the route table if it is to be replaced.
 
 use super::environment::{Assignment, Source};
-use super::problem::{Problem, Report};
+use super::problem::Report;
+use super::routes;
 use super::settings::{self, Form};
 use super::suggestion;
 use toml::de::{DeTable, DeValue};
@@ -10,7 +11,6 @@ use toml::de::{DeTable, DeValue};
 pub struct File {
     path: String,
     text: String,
-    table: toml::Table,
 }
 
 impl File {
@@ -22,15 +22,13 @@ impl File {
             let message = error.message().replace('\n', " ");
             report.problem(format!("{path}:{line}"), format!("is not TOML ({message})"), "correct the line");
         }
-        // The same parser decides, so the table is there exactly when there was no error.
-        let table = text.parse::<toml::Table>().ok()?;
-        Some(File { path: path.to_owned(), text, table })
+        errors.is_empty().then(|| File { path: path.to_owned(), text })
     }
 
-    /// The whole document, for `routes::load`.
+    /// Name and text, for `routes::load`.
     #[must_use]
-    pub fn table(&self) -> &toml::Table {
-        &self.table
+    pub fn source(&self) -> routes::Source<'_> {
+        routes::Source { name: &self.path, text: &self.text }
     }
 
     /// Every setting of the file as an assignment; unknown keys and unfit values are reported.
@@ -39,19 +37,6 @@ impl File {
         let mut walk = Walk { file: self, report, found: Vec::new() };
         walk.table("", table.get_ref());
         walk.found
-    }
-
-    /// Puts file and line before the places of problems in the route table (`routes[3].access`).
-    #[must_use]
-    pub fn locate_routes(&self, problems: Vec<Problem>) -> Vec<Problem> {
-        let (table, _) = DeTable::parse_recoverable(&self.text);
-        let rows = table.get_ref().get(ROUTES).and_then(|value| value.get_ref().as_array());
-        let line = |index: usize| Some(line_of(&self.text, rows?.get(index)?.span().start));
-        let located = |problem: Problem| match row_index(&problem.place).and_then(line) {
-            Some(line) => Problem { place: format!("{}:{line} {}", self.path, problem.place), ..problem },
-            None => problem,
-        };
-        problems.into_iter().map(located).collect()
     }
 }
 
@@ -150,11 +135,6 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
         DeValue::Boolean(flag) => Some(flag.to_string()),
         _ => None,
     }
-}
-
-/// The index in `routes[3].access`.
-fn row_index(place: &str) -> Option<usize> {
-    place.strip_prefix(ROUTES)?.strip_prefix('[')?.split_once(']')?.0.parse().ok()
 }
 
 /// The line, from 1, of a byte offset.

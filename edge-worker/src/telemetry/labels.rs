@@ -242,6 +242,7 @@ impl Reason {
             Rejection::CheckUnavailable => 20,
             Rejection::Overloaded => 21,
             Rejection::Draining => 22,
+            Rejection::InvalidUuid => 23,
         })
     }
 
@@ -301,6 +302,7 @@ impl Reason {
             20 => Rejection::CheckUnavailable,
             21 => Rejection::Overloaded,
             22 => Rejection::Draining,
+            23 => Rejection::InvalidUuid,
             _ => return None,
         })
     }

@@ -1,6 +1,11 @@
 //! `floodgate run`: from a valid configuration to a serving node, and to its end.
 
 use super::{ExitCode, complain};
+use crate::admin::{Admin, Current, sockets};
+use crate::export::render::Facts;
+use crate::export::spool::Spool;
+use crate::export::{self, Exporter};
+use crate::probes::{self, Board};
 use crate::process::handover;
 use crate::process::hardening;
 use crate::process::listeners::{self, Listeners};
@@ -15,12 +20,21 @@ use crate::process::signals::Signals;
 use crate::process::spawn::{Fence, OWN_EXECUTABLE, Spawner};
 use edge_worker::clock;
 use edge_worker::config::problem::Problem;
-use edge_worker::config::{Loaded, Settings};
+use edge_worker::config::{Loaded, Settings, SupervisorSettings};
 use shm::readiness::NodePhase;
 use shm::{SLOTS_MAX, SupervisorRegion};
+use std::cell::RefCell;
 use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
+
+/// How long the last log lines may take to be written.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// Why the node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +61,20 @@ impl StartFault {
 /// Runs the node until it is told to leave.
 #[must_use]
 pub fn run(loaded: Loaded) -> ExitCode {
-    log::install(loaded.settings.supervisor.log_format, loaded.settings.worker.log_level, io::stdout);
-    match start(loaded) {
+    let spool = match Spool::stdout() {
+        Ok(spool) => spool,
+        Err(cause) => {
+            eprintln!("floodgate: the log cannot be opened: {cause}");
+            return ExitCode::System;
+        }
+    };
+    let lines = spool.clone();
+    let (format, level) = (loaded.settings.supervisor.log_format, loaded.settings.worker.log_level);
+    log::install(format, level, move || lines.line_writer());
+    let started = start(loaded, &spool);
+    // The last lines matter most; a reader that is stuck must not keep the process.
+    spool.flush(FLUSH);
+    match started {
         Ok(outcome) => exit_code(outcome),
         Err(StartFault::Unavailable(problem)) => {
             complain(std::slice::from_ref(&problem));
@@ -69,7 +95,7 @@ fn exit_code(outcome: Outcome) -> ExitCode {
     }
 }
 
-fn start(loaded: Loaded) -> Result<Outcome, StartFault> {
+fn start(loaded: Loaded, spool: &Spool) -> Result<Outcome, StartFault> {
     hardening::harden().map_err(StartFault::system("the process cannot be hardened"))?;
     let descriptors_max = hardening::raise_descriptor_limit()
         .map_err(StartFault::system("the limit on open descriptors cannot be raised"))?;
@@ -85,7 +111,7 @@ fn start(loaded: Loaded) -> Result<Outcome, StartFault> {
         .enable_all()
         .build()
         .map_err(StartFault::system("the supervisor's runtime cannot be made"))?;
-    LocalSet::new().block_on(&runtime, serve(loaded.settings))
+    LocalSet::new().block_on(&runtime, serve(loaded.settings, spool))
 }
 
 /// What is valid but deserves attention.
@@ -104,7 +130,7 @@ fn announce(loaded: &Loaded) {
 }
 
 /// Everything that can fail fails before the first worker runs.
-async fn serve(mut settings: Settings) -> Result<Outcome, StartFault> {
+async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFault> {
     let signals = Signals::install().map_err(StartFault::system("signals cannot be received"))?;
     let (requested, requests) = mpsc::unbounded_channel();
     tokio::spawn(signals.forward(requested));
@@ -116,11 +142,93 @@ async fn serve(mut settings: Settings) -> Result<Outcome, StartFault> {
     names::intern(region, &mut settings.worker).map_err(|fault| {
         StartFault::system("the configuration has too many names")(io::Error::other(fault))
     })?;
+    let admin = Doors::open(supervisor).await.map_err(StartFault::system("the private address cannot be opened"))?;
     let policy = Policy::new(supervisor.drain_delay_ms, supervisor.shutdown_timeout_ms);
-    tracing::info!(listening = %listeners.address(), workers, region = %region.boot_id(), "listening");
+    tracing::info!(
+        listening = %listeners.address(),
+        admin = %admin.address,
+        workers,
+        region = %region.boot_id(),
+        "listening"
+    );
     let spawner = spawner(&settings, listeners, region)?;
     let notifier = Notifier::new(&NotifyEnvironment::read());
-    Ok(Reactor::new(policy, spawner, region, requests, notifier, Hooks::none()).run().await)
+    let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool)));
+    let hooks = hooks(&exporter);
+    tokio::task::spawn_local(look_on(settings, admin, region, spool.clone(), Rc::clone(&exporter), workers));
+    let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks).run().await;
+    exporter.borrow_mut().drain();
+    Ok(outcome)
+}
+
+/// The private address and the socket to which workers forward scrapes.
+struct Doors {
+    listener: TcpListener,
+    address: SocketAddr,
+    socket: UnixListener,
+}
+
+impl Doors {
+    async fn open(settings: &SupervisorSettings) -> io::Result<Doors> {
+        let listener = sockets::bind_address(settings.admin_listen).await.map_err(io::Error::other)?;
+        let socket = sockets::bind_metrics_socket(&settings.runtime_dir).map_err(io::Error::other)?;
+        Ok(Doors { address: listener.local_addr()?, listener, socket })
+    }
+}
+
+fn exporter(settings: &Settings, region: &'static SupervisorRegion, spool: &Spool) -> Exporter {
+    Exporter::new(
+        region.authority(),
+        region.shared(),
+        spool.clone(),
+        settings.supervisor.log_format,
+        settings.worker.log_level,
+    )
+}
+
+fn hooks(exporter: &Rc<RefCell<Exporter>>) -> Hooks {
+    let (reader, counter) = (Rc::clone(exporter), Rc::clone(exporter));
+    Hooks {
+        last_words: Box::new(move |slot| {
+            reader.borrow_mut().drain_slot(slot);
+        }),
+        restarted: Box::new(move |slot| counter.borrow().restarted(slot)),
+    }
+}
+
+/// Everything beside keeping workers: access log, probes, metrics and health. Runs as long as the node.
+async fn look_on(
+    settings: Settings,
+    doors: Doors,
+    region: &'static SupervisorRegion,
+    spool: Spool,
+    exporter: Rc<RefCell<Exporter>>,
+    workers: usize,
+) {
+    let hash = blake3::hash(settings.print().as_bytes()).to_hex();
+    let worker = settings.worker;
+    let facts = Facts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: option_env!("FLOODGATE_REVISION").unwrap_or("unknown").to_owned(),
+        config_hash: hash.chars().take(16).collect(),
+        config_applied_ms: clock::wall_millis(),
+        workers,
+        services: worker.services.iter().map(|service| service.name.clone()).collect(),
+    };
+    let (services, names) = (worker.services.clone(), worker.names.services.clone());
+    let metrics_enabled = settings.supervisor.metrics_enabled;
+    let current = Current { settings: worker, facts, metrics_enabled };
+    let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current));
+    let board = Board {
+        readiness: &region.authority().readiness,
+        writer: region.writer(),
+        shared: region.shared(),
+    };
+    tokio::join!(
+        export::run(&exporter),
+        probes::run(board, &services, &names),
+        admin.serve(doors.listener, doors.socket)
+    );
 }
 
 /// The region lives as long as the process, as its mappings do.
