@@ -74,19 +74,3 @@ fn syntax_errors_are_all_reported() {
     let twice = read("[server]\nport = 1\nport = 2\n").0;
     assert!(twice[0].starts_with("f.toml:3: is not TOML (duplicate key"), "{twice:?}");
 }
-
-#[test]
-fn problems_of_rows_get_the_line_of_their_row() {
-    let mut report = Report::default();
-    let text = "[[routes]]\nid = \"A\"\n\n[[routes]]\nid = \"B\"\n".to_owned();
-    let file = File::parse("f.toml", text, &mut report).expect("TOML");
-    assert_eq!(file.table().len(), 1);
-    let places = ["routes[0].id", "routes[1]", "routes[2]", "routes", "routes[x]", "SUNSET_X"];
-    let problems = places.map(|place| Problem::new(place, "is wrong", "correct it")).to_vec();
-    let located: Vec<String> =
-        file.locate_routes(problems).into_iter().map(|problem| problem.place).collect();
-    assert_eq!(
-        located,
-        ["f.toml:1 routes[0].id", "f.toml:4 routes[1]", "routes[2]", "routes", "routes[x]", "SUNSET_X"]
-    );
-}
