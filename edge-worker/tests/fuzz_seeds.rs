@@ -48,3 +48,8 @@ fn seeds_of_response_heads_hold() {
 fn seeds_of_bodies_hold() {
     run("body", targets::body::check);
 }
+
+#[test]
+fn seeds_of_targets_hold() {
+    run("route", targets::route::check);
+}
