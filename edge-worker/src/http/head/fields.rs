@@ -42,6 +42,7 @@ impl Fields {
     /// them another reader would believe is exactly what a smuggled request plays on.
     pub(super) fn fill(&mut self, headers: &[httparse::Header<'_>], bytes: &[u8]) -> Result<(), HeadFault> {
         self.clear();
+        self.list.reserve(headers.len());
         for header in headers {
             let known = KnownHeader::classify(header.name.as_bytes());
             match known {

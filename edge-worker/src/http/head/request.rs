@@ -281,7 +281,7 @@ fn start_line(line: &[u8], state: Line, target_bytes_max: usize) -> Result<(), H
         };
     };
     let (target, rest) = rest.split_at(target_end);
-    if target.is_empty() || target.iter().any(|byte| byte.is_ascii_control()) {
+    if target.is_empty() {
         return Err(MALFORMED);
     }
     if !target.is_ascii() {
@@ -294,8 +294,7 @@ fn start_line(line: &[u8], state: Line, target_bytes_max: usize) -> Result<(), H
 fn version(text: &[u8], state: Line) -> Result<(), Option<HeadFault>> {
     const VERSION_BYTES: usize = 8;
     if state == Line::Partial {
-        // A carriage return may have arrived without its line feed.
-        return if text.len() > VERSION_BYTES + 1 { Err(None) } else { Ok(()) };
+        return if text.len() > VERSION_BYTES { Err(None) } else { Ok(()) };
     }
     match text {
         b"HTTP/1.1" | b"HTTP/1.0" => Ok(()),

@@ -149,8 +149,10 @@ impl ResponseHead {
 }
 
 /// Something that is not HTTP is noticed at its first byte, not when time is up.
-fn start_line(line: &[u8], _: Line) -> Result<(), HeadFault> {
+fn start_line(line: &[u8], state: Line) -> Result<(), HeadFault> {
     const PROTOCOL: &[u8] = b"HTTP/1.";
     let front = line.get(..PROTOCOL.len()).unwrap_or(line);
-    if PROTOCOL.starts_with(front) { Ok(()) } else { Err(HeadFault::Bad("The answer is not HTTP/1.")) }
+    let wanted =
+        if state == Line::Complete { PROTOCOL } else { PROTOCOL.get(..front.len()).unwrap_or(PROTOCOL) };
+    if front == wanted { Ok(()) } else { Err(HeadFault::Bad("The answer is not HTTP/1.")) }
 }

@@ -69,6 +69,8 @@ fn what_is_not_http_is_noticed_at_once() {
     let mut head = ResponseHead::default();
     assert!(head.parse(b"2", &LIMITS).is_err());
     assert_eq!(head.parse(b"HTT", &LIMITS), Ok(Progress::Partial));
+    assert_eq!(head.parse(b"HTT\r", &LIMITS), Ok(Progress::Partial));
+    assert!(is_bad(&head.parse(b"HTT\r\n", &LIMITS)));
 }
 
 #[test]
