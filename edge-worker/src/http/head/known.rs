@@ -266,9 +266,9 @@ const NAME_BYTES_MAX: usize = 48;
 /// Steps from a name's slot to its entry, at most.
 const PROBES_MAX: usize = 4;
 
-static SLOTS: [u8; SLOTS_LENGTH] = fill();
+pub(super) static SLOTS: [u8; SLOTS_LENGTH] = fill();
 
-const fn fill() -> [u8; SLOTS_LENGTH] {
+pub(super) const fn fill() -> [u8; SLOTS_LENGTH] {
     let mut slots = [EMPTY; SLOTS_LENGTH];
     let mut index = 0;
     while index < NAMES.len() {
