@@ -1,5 +1,5 @@
-//! What must hold for every input, one function a fuzz target. The first byte of an input says in which steps the
-//! rest arrives.
+//! What must hold for every input, one function a fuzz target. The first byte of an input says in which
+//! steps the rest arrives.
 
 pub mod head;
 pub mod response_head;

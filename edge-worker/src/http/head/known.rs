@@ -1,4 +1,5 @@
-//! Header names the edge knows. A name is classified once, while its head is parsed; rules are then table look-ups.
+//! Header names the edge knows. A name is classified once, while its head is parsed; rules are then table
+//! look-ups.
 
 use memchr::memchr;
 
@@ -66,7 +67,8 @@ pub enum KnownHeader {
     XMethodOverride,
     XRewriteUrl,
     XApiKey,
-    /// A framing, API key or tenant name written with `_` for `-`, which some services would read as that name.
+    /// A framing, API key or tenant name written with `_` for `-`, which some services would read as that
+    /// name.
     SpelledAlike,
     // Ids.
     XRequestId,
@@ -215,8 +217,8 @@ fn exact(name: &[u8]) -> Option<KnownHeader> {
     }
 }
 
-/// Whether a token is a listed name in any case. Setting one bit folds the case of several letters at once; of the
-/// bytes a token can hold, only letters become another byte of a listed name by it.
+/// Whether a token is a listed name in any case. Setting one bit folds the case of several letters at once;
+/// of the bytes a token can hold, only letters become another byte of a listed name by it.
 #[inline]
 fn is_alike(listed: &[u8], name: &[u8]) -> bool {
     if listed.len() != name.len() {

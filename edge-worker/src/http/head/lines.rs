@@ -1,4 +1,5 @@
-//! Finds the end of a head line by line, resuming where the last call stopped, and refuses what no line may be.
+//! Finds the end of a head line by line, resuming where the last call stopped, and refuses what no line may
+//! be.
 
 use super::{HeadFault, HeadLimits};
 use memchr::memchr;

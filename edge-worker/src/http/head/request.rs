@@ -48,11 +48,12 @@ enum Target {
 }
 
 impl RequestHead {
-    /// Parses the head at the start of `bytes`. After `Partial`, the next call continues where this one stopped;
-    /// `bytes` must then start with the same bytes.
+    /// Parses the head at the start of `bytes`. After `Partial`, the next call continues where this one
+    /// stopped; `bytes` must then start with the same bytes.
     ///
     /// # Errors
-    /// The head is refused and the connection has to be closed. The same bytes are refused however they arrive.
+    /// The head is refused and the connection has to be closed. The same bytes are refused however they
+    /// arrive.
     pub fn parse(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Progress, HeadFault> {
         let judge = |line: &[u8], state| start_line(line, state, limits.target_bytes_max);
         let found = self.scan.advance(bytes, limits, Leading::OneEmptyLine, judge);

@@ -1,4 +1,5 @@
-//! The head of a service's answer. A service is trusted less than its answers deserve: the same strictness holds.
+//! The head of a service's answer. A service is trusted less than its answers deserve: the same strictness
+//! holds.
 
 use super::fields::{Chunking, Field, Fields};
 use super::known::KnownHeader;
@@ -73,7 +74,8 @@ impl ResponseHead {
         self.version
     }
 
-    /// `request_method` is the method of the request that is answered: HEAD has no body whatever the head says.
+    /// `request_method` is the method of the request that is answered: HEAD has no body whatever the head
+    /// says.
     #[must_use]
     pub fn framing(&self, request_method: Method) -> ResponseFraming {
         if request_method == Method::Head || matches!(self.status, 204 | 304) {
