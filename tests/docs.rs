@@ -8,7 +8,7 @@ use std::path::PathBuf;
 const PAGES: [(&str, fn() -> String); 3] = [
     ("settings.md", edge_worker::config::reference::settings_reference),
     ("routes.md", edge_worker::config::routes::reference),
-    ("metrics.md", edge_worker::telemetry::metrics::reference),
+    ("metrics.md", edge_worker::telemetry::metrics::reference::reference),
 ];
 
 #[test]

@@ -1,4 +1,5 @@
-//! Runs the checks of the fuzz targets over their committed seeds, so that they hold without a fuzzing engine.
+//! Runs the checks of the fuzz targets over their committed seeds, so that they hold without a fuzzing
+//! engine.
 
 #[path = "../../tests/fuzz/src/lib.rs"]
 mod targets;
@@ -47,4 +48,9 @@ fn seeds_of_response_heads_hold() {
 #[test]
 fn seeds_of_bodies_hold() {
     run("body", targets::body::check);
+}
+
+#[test]
+fn seeds_of_targets_hold() {
+    run("route", targets::route::check);
 }

@@ -118,8 +118,8 @@ pub enum VenueNeed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VenueFrom {
     Segment(u8),
-    /// `venueId` or `venue_id` in the query. If there, this decision is final; without it `Access::Any` goes on
-    /// to its next member.
+    /// `venueId` or `venue_id` in the query. If there, this decision is final; without it `Access::Any` goes
+    /// on to its next member.
     Query,
 }
 

@@ -81,6 +81,12 @@ impl Target {
         self.spans().get(index).map_or(&[], |span| span.of(bytes))
     }
 
+    /// Whether segment `index` holds a percent sign; otherwise it is its own decoding.
+    #[must_use]
+    pub fn is_encoded(&self, index: usize) -> bool {
+        index < SEGMENTS_MAX && self.encoded & (1 << index) != 0
+    }
+
     /// Segment `index` percent-decoded once. Allocates only when the segment is encoded.
     #[must_use]
     pub fn decoded<'b>(&self, index: usize, bytes: &'b [u8]) -> Cow<'b, [u8]> {
@@ -95,19 +101,13 @@ impl Target {
         index: usize,
         bytes: &[u8],
         scratch: &'s mut [u8; N],
-    ) -> Option<&'s mut [u8]> {
-        let segment = self.segment(index, bytes);
-        if self.is_encoded(index) {
-            let mut length = 0;
-            for byte in Decoded(segment) {
-                *scratch.get_mut(length)? = byte?;
-                length += 1;
-            }
-            return scratch.get_mut(..length);
+    ) -> Option<&'s [u8]> {
+        let mut length = 0;
+        for byte in Decoded(self.segment(index, bytes)) {
+            *scratch.get_mut(length)? = byte?;
+            length += 1;
         }
-        let copy = scratch.get_mut(..segment.len())?;
-        copy.copy_from_slice(segment);
-        Some(copy)
+        scratch.get(..length)
     }
 
     /// Segments from `index` on, each with its leading slash, as the client sent them; no trailing slash.
@@ -155,10 +155,6 @@ impl Target {
 
     fn spans(&self) -> &[Span] {
         self.segments.get(..self.len()).unwrap_or(&[])
-    }
-
-    fn is_encoded(&self, index: usize) -> bool {
-        index < SEGMENTS_MAX && self.encoded & (1 << index) != 0
     }
 
     /// Reads all segments and returns the length of the path, trailing slash included.

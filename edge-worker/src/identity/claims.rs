@@ -54,12 +54,11 @@ impl<'a> Envelope<'a> {
         if parts.next().is_some() {
             return None;
         }
-        Some(Envelope {
-            signed: token.get(..header.len() + 1 + claims.len())?,
-            signature: URL_SAFE_NO_PAD.decode(signature).ok()?,
-            header: URL_SAFE_NO_PAD.decode(header).ok()?,
-            claims: URL_SAFE_NO_PAD.decode(claims).ok()?,
-        })
+        let signed = token.get(..header.len() + 1 + claims.len())?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let header = URL_SAFE_NO_PAD.decode(header).ok()?;
+        let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
+        Some(Envelope { signed, signature, header, claims })
     }
 
     /// The header; `None` if it is malformed or names extensions (`crit`, RFC 7515 section 4.1.11), of which
@@ -81,6 +80,10 @@ impl<'a> Envelope<'a> {
             ["sub", "type", "jti", "tenant_id", "iss", "aud", "role", "permissions", "iat", "nbf", "exp"];
         let [subject, kind, jti, tenant, issuer, audience, role, permissions, issued, begins, expires] =
             members(&self.claims, &names)?;
+        let role = text_or_null(role)?;
+        let permissions = texts_or_null(permissions)?;
+        let (issued_at, not_before) = (time_or_null(issued)?, time_or_null(begins)?);
+        let expires_at = time_or_null(expires)?;
         Some(ClaimSet {
             subject: text(subject),
             kind: text(kind),
@@ -88,11 +91,11 @@ impl<'a> Envelope<'a> {
             tenant: text(tenant),
             issuer: text(issuer),
             audience: audiences(audience),
-            role: text_or_null(role)?,
-            permissions: texts_or_null(permissions)?,
-            issued_at: time_or_null(issued)?,
-            not_before: time_or_null(begins)?,
-            expires_at: time_or_null(expires)?,
+            role,
+            permissions,
+            issued_at,
+            not_before,
+            expires_at,
         })
     }
 }

@@ -74,3 +74,6 @@ impl TokenFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

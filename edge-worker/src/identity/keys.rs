@@ -128,7 +128,7 @@ fn shared_key(secret: &Secret<Vec<u8>>, digest_key: &Secret<[u8; 32]>) -> Result
         kid: String::new(),
         algorithm: Algorithm::Hs256,
         fingerprint: first_word(&digest),
-        verifier: (DEFAULT_PROVIDER.verifier_factory)(&Scheme::HS256, &material)
+        verifier: (DEFAULT_PROVIDER.verifier_factory)(&scheme(Algorithm::Hs256), &material)
             .expect("a key made from a secret is an HMAC key"),
     })
 }

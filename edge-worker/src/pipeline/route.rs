@@ -1,8 +1,8 @@
 //! Stage: finds the row of a request. The only maker of [`Matched`], and the only writer of upstream paths.
 //!
-//! The table becomes a tree with one level a segment. A search goes down the literal, then the parameter, then
-//! the remainder, and steps back where the method is missing, so that the most specific row wins segment by
-//! segment. Each node of the tree is visited at most once, whatever the path.
+//! The table becomes a tree with one level a segment. A search goes down the literal, then the parameter,
+//! then the remainder, and steps back where the method is missing, so that the most specific row wins segment
+//! by segment. Each node of the tree is visited at most once, whatever the path.
 
 use super::rejection::Rejection;
 use crate::config::routes::pattern::{LITERAL_BYTES_MAX, parts};
@@ -41,13 +41,22 @@ pub struct Matched<'t> {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Lower-case literals with their nodes, sorted.
-    literals: Vec<(Box<[u8]>, usize)>,
+    /// Sorted by prefix.
+    literals: Vec<Literal>,
     parameter: Option<usize>,
     /// Rows that end here.
     exact: Vec<Candidate>,
     /// Rows that take this prefix and everything below.
     rest: Vec<Candidate>,
+}
+
+#[derive(Debug)]
+struct Literal {
+    /// The word's first eight bytes as one number: most comparisons of a search end there.
+    prefix: u64,
+    /// Lower case.
+    word: Box<[u8]>,
+    node: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -275,21 +284,36 @@ impl From<TargetFault> for Rejection {
 }
 
 impl Node {
-    /// The node below `word`, which is `next` if it is new.
+    /// The node below the lower-case `word`, which is `next` if it is new.
     fn literal(&mut self, word: Vec<u8>, next: usize) -> usize {
-        match self.literals.binary_search_by(|(literal, _)| (**literal).cmp(&word)) {
-            Ok(position) => self.literals.get(position).map_or(next, |(_, node)| *node),
-            Err(position) => {
-                self.literals.insert(position, (word.into_boxed_slice(), next));
-                next
-            }
+        if let Some(node) = self.child(&word) {
+            return node;
         }
+        let prefix = prefix(&word);
+        let position = self.literals.partition_point(|literal| literal.prefix < prefix);
+        self.literals.insert(position, Literal { prefix, word: word.into_boxed_slice(), node: next });
+        next
     }
 
+    /// The node below `word` in any case.
     fn child(&self, word: &[u8]) -> Option<usize> {
-        let position = self.literals.binary_search_by(|(literal, _)| (**literal).cmp(word)).ok()?;
-        self.literals.get(position).map(|(_, node)| *node)
+        let wanted = prefix(word);
+        let first = self.literals.partition_point(|literal| literal.prefix < wanted);
+        let alike = self.literals.get(first..)?.iter().take_while(|literal| literal.prefix == wanted);
+        let mut same = alike.filter(|literal| literal.word.eq_ignore_ascii_case(word));
+        same.next().map(|literal| literal.node)
     }
+}
+
+/// The first eight bytes in lower case, as a number.
+fn prefix(word: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    match word.first_chunk() {
+        Some(chunk) => first = *chunk,
+        None => first.iter_mut().zip(word).for_each(|(to, from)| *to = *from),
+    }
+    first.make_ascii_lowercase();
+    u64::from_be_bytes(first)
 }
 
 /// One walk down the tree.
@@ -317,10 +341,11 @@ impl Search<'_> {
         if node.literals.is_empty() {
             return None;
         }
+        if !self.target.is_encoded(depth) {
+            return node.child(self.target.segment(depth, self.bytes));
+        }
         let mut scratch = [0; LITERAL_BYTES_MAX];
-        let word = self.target.decode_into(depth, self.bytes, &mut scratch)?;
-        word.make_ascii_lowercase();
-        node.child(word)
+        node.child(self.target.decode_into(depth, self.bytes, &mut scratch)?)
     }
 
     fn choose(&self, candidates: &[Candidate]) -> Option<usize> {

@@ -1,9 +1,10 @@
 //! What must hold for every input, one function a fuzz target. The first byte of an input says in which steps the
-//! rest arrives.
+//! rest arrives, or which method a target has.
 
 pub mod head;
 pub mod response_head;
 pub mod body;
+pub mod route;
 
 /// The step, at least one byte, and the bytes that arrive.
 fn steps(input: &[u8]) -> Option<(usize, &[u8])> {

@@ -4,31 +4,8 @@ use super::access::access;
 use super::load::{Fields, Placed};
 use super::pattern::{Mistake, alternatives, parameter, parts, rewrite, segments};
 use super::{Access, Body, Idempotency, Local, Notes, Row, Segment, ShedClass, Target};
-use crate::config::services::ServiceId;
+use crate::config::services::{SERVICES, ServiceId};
 use crate::http::method::{Method, MethodSet};
-
-/// Names of the services in the order of their ids.
-pub const SERVICE_NAMES: [&str; 19] = [
-    "auth",
-    "venue",
-    "event",
-    "ticket",
-    "payment",
-    "marketplace",
-    "analytics",
-    "notification",
-    "integration",
-    "compliance",
-    "queue",
-    "search",
-    "file",
-    "monitoring",
-    "blockchain",
-    "order",
-    "scanning",
-    "minting",
-    "transfer",
-];
 
 /// The longest deadline a row may set, seconds.
 const TIMEOUT_S_MAX: u32 = 600;
@@ -134,12 +111,14 @@ fn draft<'t>(fields: &mut Fields<'t>) -> Option<Draft<'t>> {
     let deprecated = fields.text("deprecated");
     let class = fields.choice("class", &CLASSES);
     let reason = fields.text("reason").unwrap_or_default();
-    let access = access?;
+    let (Some(id), Some(methods), Some(access), Some(answer)) = (id, methods, access, answer) else {
+        return None;
+    };
     Some(Draft {
-        id: id?,
-        methods: methods?,
+        id,
+        methods,
         access: (access != "deny").then_some(access),
-        answer: answer?,
+        answer,
         timeout_ms,
         body_bytes_max,
         notes,
@@ -153,7 +132,7 @@ fn draft<'t>(fields: &mut Fields<'t>) -> Option<Draft<'t>> {
 /// Who answers: a service, the edge itself, or nobody. Exactly one of them.
 fn answer<'t>(fields: &mut Fields<'t>, denied: bool) -> Option<Answer<'t>> {
     let names: Vec<(&'static str, ServiceId)> =
-        (0..).map(ServiceId).zip(SERVICE_NAMES).map(|(id, name)| (name, id)).collect();
+        SERVICES.iter().zip(0..).map(|(service, index)| (service.name, ServiceId(index))).collect();
     let local = fields.text("local");
     let service = fields.choice("service", &names);
     let upstream = fields.text("upstream");
@@ -234,8 +213,8 @@ fn row(fields: &mut Fields<'_>, draft: &Draft<'_>, template: String) -> Option<R
     })
 }
 
-/// Public rows match in the table's spelling, all others in any case: a case variant can lose rights, never gain
-/// them.
+/// Public rows match in the table's spelling, all others in any case: a case variant can lose rights, never
+/// gain them.
 fn spell(mut pattern: Vec<Segment>, access: &Access) -> Vec<Segment> {
     for segment in &mut pattern {
         if let Segment::Literal(word) = segment

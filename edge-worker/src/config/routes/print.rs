@@ -1,6 +1,5 @@
 //! The table for people: `floodgate routes` and `docs/reference/routes.md`.
 
-use super::expand::SERVICE_NAMES;
 use super::{Idempotency, Local, Notes, Part, Row, Segment, ShedClass, Target, load};
 use crate::config::services::{Service, ServiceId};
 use crate::http::method::{Method, MethodSet};
@@ -94,7 +93,7 @@ fn upstream(row: &Row) -> String {
 }
 
 fn name(service: ServiceId) -> &'static str {
-    SERVICE_NAMES.get(usize::from(service.0)).copied().unwrap_or("?")
+    service.defaults().map_or("?", |service| service.name)
 }
 
 fn timeout(row: &Row, service: Option<&Service>) -> String {

@@ -51,7 +51,7 @@ fn closing_the_gate_ends_every_accept_and_loses_no_connection_that_was_won() {
             let (listener, gate, wheel) = (Rc::clone(&listener), Rc::clone(&gate), Rc::clone(&wheel));
             let (served, ended) = (Rc::clone(&served), Rc::clone(&ended));
             spawn(async move {
-                while !gate.is_closed() || listener.has_waiting() {
+                while !gate.is_closed() {
                     let Ok((accepted, _)) = listener.accept(&gate).await else { continue };
                     let mut stream = accepted.adopt(&wheel);
                     let (result, _) = stream.write_all(b"welcome".to_vec(), PATIENCE_MS).await;

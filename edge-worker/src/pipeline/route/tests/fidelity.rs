@@ -42,6 +42,12 @@ fn segments_and_query_go_upstream_byte_for_byte() {
 }
 
 #[test]
+fn a_target_that_is_too_long_is_told_apart() {
+    let long = format!("/api/v1/events/{}", "a".repeat(8192));
+    assert_eq!(outcome(&table(), Method::Get, &long), "414");
+}
+
+#[test]
 fn a_match_tells_segments_raw_and_decoded() {
     with_match(&table(), Method::Get, "/api/v1/tickets/users/u%41?x=1", |matched, bytes| {
         assert_eq!(matched.segment(4, bytes), b"u%41");

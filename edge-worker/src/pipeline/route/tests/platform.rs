@@ -1,7 +1,6 @@
 //! One case at least for every row and alias of the platform's table, in `cases.txt`.
 
 use super::*;
-use crate::config::routes::expand::SERVICE_NAMES;
 use crate::config::routes::{Access, Local};
 use std::collections::BTreeSet;
 
@@ -30,9 +29,7 @@ fn case(line: &'static str) -> Vec<Case<'static>> {
 }
 
 fn service_word(row: &Row) -> String {
-    let name = |service: ServiceId| {
-        SERVICE_NAMES.get(usize::from(service.0)).copied().expect("a row names one of the services")
-    };
+    let name = |service: ServiceId| service.defaults().expect("a row names one of the services").name;
     match row.target {
         Destination::Service { service, .. } => name(service).to_owned(),
         Destination::Local(Local::ServiceHealth(service)) => format!("health:{}", name(service)),
