@@ -1,4 +1,4 @@
-//! Calls the edge makes itself to auth-service and venue-service. Their rules hold already; the calls come with the feature.
+//! Calls the edge makes itself to auth-service and venue-service. Their rules hold already; the calls come later.
 
 use super::Environment;
 use super::headers::forbid;

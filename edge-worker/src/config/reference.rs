@@ -98,7 +98,8 @@ const COLUMNS: &str = "\
 ";
 
 const SERVICES_HEAD: &str = "
-| service `<NAME>` | variable | default in development | criticality | read / write deadline s | body | circuit: error % / reset s / volume | health path |
+| service `<NAME>` | variable | default in development | criticality | read / write deadline s | body | \
+circuit: error % / reset s / volume | health path |
 |---|---|---|---|---|---|---|---|
 ";
 

@@ -1,6 +1,6 @@
 //! URLs, deadlines, caps and health paths of the services.
 
-use super::{Criticality, SERVICES, Service, ServiceId};
+use super::{Criticality, SERVICES, Service, ServiceDefaults, ServiceId};
 use crate::config::sample::{self, Changes, DEVELOPMENT, PRODUCTION, RANDOM, assert_problems};
 
 fn service(base: Changes<'_>, name: &str, changes: Changes<'_>) -> Service {
@@ -145,4 +145,16 @@ fn settings_of_one_service_are_recognised() {
     assert_eq!(service(DEVELOPMENT, "venue", &changes).health_path, "/alive");
     let notices = sample::loaded(DEVELOPMENT, &[("UPSTREAM_TOKEN_SECRET_VENUE", RANDOM)]).notices;
     assert!(notices.iter().any(|notice| notice.starts_with("UPSTREAM_TOKEN_SECRET_VENUE is set and valid")));
+}
+
+/// The table itself is built by the compiler, which no test would notice.
+#[test]
+fn a_row_is_built_from_the_commonest_values() {
+    let plain = ServiceDefaults::new("x", 1, Criticality::Normal);
+    assert_eq!((plain.read_timeout_s, plain.write_timeout_s, plain.body_mib), (5, 10, 1));
+    let breaker = |row: ServiceDefaults| (row.breaker.error_percent, row.breaker.reset_s, row.breaker.volume);
+    assert_eq!((breaker(plain), plain.health_path), ((50, 60, 20), "/health/live"));
+    let changed = plain.timeouts(2, 3).body(4).breaker(5, 6, 7).health("/h");
+    assert_eq!((changed.read_timeout_s, changed.write_timeout_s, changed.body_mib), (2, 3, 4));
+    assert_eq!((breaker(changed), changed.health_path, changed.name), ((5, 6, 7), "/h", "x"));
 }

@@ -1,6 +1,7 @@
 //! The table agrees with itself.
 
-use super::{GROUPS, Preset, all, find, find_key, is_ignored};
+use super::{Form, GROUPS, Preset, Setting, all, find, find_key, is_ignored};
+use crate::config::rule::Rule;
 use std::collections::BTreeSet;
 
 #[test]
@@ -80,3 +81,17 @@ WAITING_ROOM_MODE QUEUE_TOKEN_SECRET RESPONSE_CACHE_ENABLED CACHE_TENANT_SHARED 
 RBAC_PERMISSION_SOURCE CROSS_TENANT_ADMIN READY_DEPENDENCIES MASK_UPSTREAM_5XX ENABLE_METRICS ENABLE_TRACING
 OTEL_EXPORTER_OTLP_ENDPOINT OTEL_SERVICE_NAME OTEL_TRACES_SAMPLER_ARG SHUTDOWN_TIMEOUT_MS DRAIN_DELAY_MS
 ";
+
+/// The tables themselves are built by the compiler, which no test would notice.
+#[test]
+fn a_setting_is_built_step_by_step() {
+    let plain = Setting::new("X", "t.x", Rule::Flag, "Means");
+    assert_eq!((plain.name, plain.key, plain.rule, plain.meaning), ("X", "t.x", Rule::Flag, "Means"));
+    assert_eq!((plain.form, plain.preset, plain.required), (Form::Plain, Preset::Unset, ""));
+    assert_eq!((plain.alias, plain.later), (None, None));
+    let full = plain.preset("true").required("always").secret().alias("Y").later("rain");
+    assert_eq!((full.form, full.preset, full.required), (Form::Secret, Preset::Text("true"), "always"));
+    assert_eq!((full.alias, full.later), (Some("Y"), Some("rain")));
+    let other = plain.preset_rule("it depends").long();
+    assert_eq!((other.form, other.preset), (Form::Long, Preset::Rule("it depends")));
+}
