@@ -152,9 +152,9 @@ impl Worker {
         };
         self.block.set_driver(cell);
         // A wheel of its own that never turns: the drain's hard end must not cut the supervisor off.
-        let mut control = Stream::from_unix(control, &Rc::new(Wheel::new(self.wheel.now())))?;
+        let mut control = Stream::from_unix(control, driver, &Rc::new(Wheel::new(self.wheel.now())))?;
         let listeners: Vec<Rc<Listener>> =
-            listeners.into_iter().map(|listener| Listener::from_std(listener).map(Rc::new)).collect::<Result<_, _>>()?;
+            listeners.into_iter().map(|listener| Listener::from_std(listener, driver).map(Rc::new)).collect::<Result<_, _>>()?;
         for listener in &listeners {
             for _ in 0..ACCEPTS_IN_FLIGHT {
                 io::spawn(Rc::clone(&self).guard(door::admit(Rc::clone(&self), Rc::clone(listener))));

@@ -38,6 +38,14 @@ pub enum Driver {
     Epoll,
 }
 
+impl Driver {
+    /// An inherited descriptor must not block the epoll driver's calls, and must block for io_uring, which would
+    /// complete them with EAGAIN instead of waiting.
+    fn wants_nonblocking(self) -> bool {
+        self == Self::Epoll
+    }
+}
+
 /// Builds the runtime and runs `main` on it to the end. Tries io_uring with the cheapest flags, then without
 /// flags (kernels before 6.0), then a small ring (memory-lock limits), then epoll.
 ///
@@ -164,8 +172,10 @@ impl Stream {
     /// If the driver cannot register it.
     pub fn from_unix(
         stream: std::os::unix::net::UnixStream,
+        driver: Driver,
         wheel: &Rc<SocketWheel>,
     ) -> io::Result<Self> {
+        stream.set_nonblocking(driver.wants_nonblocking())?;
         Ok(Self::unix(UnixStream::from_std(stream)?, wheel))
     }
 
@@ -250,9 +260,9 @@ impl<'s> Reader<'s> {
         shut_both(self.fd);
     }
 
-    /// See [`reset_on_close`]; what cannot be set leaves an ordinary close.
-    pub fn reset_on_close(&self) {
-        let _ = reset_on_close(self.fd);
+    /// See [`reset`]; where it cannot be done an ordinary close follows.
+    pub fn reset(&self) {
+        let _ = reset(self.fd);
     }
 }
 
@@ -346,7 +356,8 @@ impl Listener {
     ///
     /// # Errors
     /// If the option or the registration is refused.
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+    pub fn from_std(listener: std::net::TcpListener, driver: Driver) -> io::Result<Self> {
+        listener.set_nonblocking(driver.wants_nonblocking())?;
         rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
         let queue = listener.try_clone()?;
         Ok(Listener { socket: TcpListener::from_std(listener)?, queue })
@@ -379,13 +390,14 @@ impl Accepted {
     }
 }
 
-/// Makes the close of a socket a reset, so that an answer that ends with its connection cannot look complete
-/// when it was cut (RFC 9112 section 8).
-fn reset_on_close(fd: RawFd) -> io::Result<()> {
-    // The runtime owns the descriptor and lends no borrow of it; a duplicate carries the option just as well.
+/// Resets a connection, so that an answer that ends with its connection cannot look complete when it was cut
+/// (RFC 9112 section 8). Dissolving the association does it (connect(2), AF_UNSPEC); SO_LINGER would not,
+/// because the runtime says goodbye with a FIN before it closes.
+fn reset(fd: RawFd) -> io::Result<()> {
+    // The runtime owns the descriptor and lends no borrow of it; a duplicate is the same socket.
     let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
     let duplicate = rustix::process::pidfd_getfd(own, fd, PidfdGetfdFlags::empty())?;
-    Ok(rustix::net::sockopt::set_socket_linger(duplicate, Some(Duration::ZERO))?)
+    Ok(rustix::net::connect_unspec(duplicate)?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! floodgate.toml: keys, types, places.
 
 use super::File;
-use crate::config::problem::{Problem, Report};
+use crate::config::problem::Report;
 
 fn read(text: &str) -> (Vec<String>, Vec<(String, String, String)>) {
     let mut report = Report::default();
