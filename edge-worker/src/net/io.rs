@@ -8,6 +8,7 @@
 
 use super::wheel::{Reason, Timer, Wheel};
 use crate::config::IoDriver;
+use crate::config::limits::ACCEPTS_IN_FLIGHT;
 use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt, Canceller, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::{TcpListener, TcpStream, UnixStream};
@@ -43,6 +44,16 @@ impl Driver {
     /// complete them with EAGAIN instead of waiting.
     fn wants_nonblocking(self) -> bool {
         self == Self::Epoll
+    }
+
+    /// Accept operations to keep in flight a listener. The epoll driver remembers one waiting task a socket and
+    /// direction: a second would never be woken.
+    #[must_use]
+    pub fn accepts_in_flight(self) -> usize {
+        match self {
+            Self::Uring => ACCEPTS_IN_FLIGHT,
+            Self::Epoll => 1,
+        }
     }
 }
 
