@@ -67,8 +67,16 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self, key: &str, value: &DeValue<'_>, place: String) {
+        if is_table(key) {
+            self.report.problem(
+                place,
+                "is a table, not a value",
+                "see docs/reference/settings.md for its keys",
+            );
+            return;
+        }
         let Some(name) = variable(key) else {
-            let known = known_keys();
+            let known = known_keys_and_tables();
             self.report.problem(
                 place,
                 "is not a key",
@@ -112,6 +120,15 @@ fn known_keys() -> Vec<String> {
         }
     };
     settings::all().flat_map(keys).collect()
+}
+
+/// Keys, and the tables that they lie in.
+fn known_keys_and_tables() -> Vec<String> {
+    let mut all = known_keys();
+    let tables: Vec<String> =
+        all.iter().filter_map(|key| key.rsplit_once('.')).map(|(table, _)| table.to_owned()).collect();
+    all.extend(tables);
+    all
 }
 
 /// A scalar, or a list of scalars, as the text of a variable.

@@ -78,7 +78,7 @@ fn services() -> String {
 const HEAD: &str = "\
 # Settings
 
-Generated from the tables in `edge-worker/src/config/`; `FLOODGATE_BLESS=1 cargo test docs` rewrites this page.
+Generated from the tables in `edge-worker/src/config/`; `FLOODGATE_BLESS=1 cargo test --test docs` rewrites this page.
 
 Every setting is a variable and a key of the optional `floodgate.toml`. The order, strongest first: command line,
 process environment, environment file (`--env-file`, `/etc/floodgate/environment` if present), `floodgate.toml`,

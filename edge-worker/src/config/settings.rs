@@ -2,6 +2,8 @@
 
 use super::rule::Rule;
 use super::services::SERVICES;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// One variable, or a family of variables such as `HEALTH_PATH_<NAME>`.
 #[derive(Clone, Copy, Debug)]
@@ -149,39 +151,49 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
 /// The setting that a variable belongs to, by its own name or its older spelling.
 #[must_use]
 pub fn find(name: &str) -> Option<Variable> {
-    all().find_map(|setting| {
-        let known = |canonical: String| Variable { setting, canonical };
-        if setting.is_open() {
-            let id = name.strip_prefix(setting.name.trim_end_matches("<ID>"))?;
-            return is_row_id(id).then(|| known(name.to_owned()));
-        }
-        if setting.alias == Some(name) {
-            return Some(known(setting.name.to_owned()));
-        }
-        setting
-            .variables()
-            .into_iter()
-            .find(|(variable, _)| variable == name)
-            .map(|(variable, _)| known(variable))
+    let closed = INDEX.names.get(name).cloned();
+    closed.or_else(|| open_family(|setting| (setting.name.trim_end_matches("<ID>"), setting.name), name))
+}
+
+/// The setting that a key of floodgate.toml belongs to.
+#[must_use]
+pub fn find_key(key: &str) -> Option<Variable> {
+    let closed = INDEX.keys.get(key).cloned();
+    closed.or_else(|| open_family(|setting| (setting.key.trim_end_matches("<id>"), setting.name), key))
+}
+
+/// A member of a family over row ids: what the prefix leaves over must look like one.
+fn open_family(
+    prefix_and_name: impl Fn(&Setting) -> (&'static str, &'static str),
+    text: &str,
+) -> Option<Variable> {
+    all().filter(|setting| setting.is_open()).find_map(|setting| {
+        let (prefix, name) = prefix_and_name(setting);
+        let id = text.strip_prefix(prefix).filter(|id| is_row_id(id))?;
+        Some(Variable { setting, canonical: name.replace("<ID>", id) })
     })
 }
 
-/// The setting that a key of floodgate.toml belongs to; `file` keys end with `_file`.
-#[must_use]
-pub fn find_key(key: &str) -> Option<Variable> {
-    all().find_map(|setting| {
-        if setting.is_open() {
-            let id = key.strip_prefix(setting.key.trim_end_matches("<id>"))?;
-            let canonical = setting.name.replace("<ID>", id);
-            return is_row_id(id).then_some(Variable { setting, canonical });
-        }
-        setting
-            .variables()
-            .into_iter()
-            .find(|(_, known)| known == key)
-            .map(|(canonical, _)| Variable { setting, canonical })
-    })
+/// Every closed variable by name, older spelling and key.
+struct Index {
+    names: BTreeMap<String, Variable>,
+    keys: BTreeMap<String, Variable>,
 }
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let mut index = Index { names: BTreeMap::new(), keys: BTreeMap::new() };
+    for setting in all() {
+        for (canonical, key) in setting.variables() {
+            let variable = Variable { setting, canonical: canonical.clone() };
+            if let Some(alias) = setting.alias {
+                index.names.insert(alias.to_owned(), variable.clone());
+            }
+            index.keys.insert(key, variable.clone());
+            index.names.insert(canonical, variable);
+        }
+    }
+    index
+});
 
 fn is_row_id(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric())

@@ -2,6 +2,7 @@
 
 use super::File;
 use crate::config::problem::Report;
+use crate::config::sample::{self, Scratch};
 
 fn read(text: &str) -> (Vec<String>, Vec<(String, String, String)>) {
     let mut report = Report::default();
@@ -44,7 +45,8 @@ fn unknown_keys_and_unfit_values_are_problems_with_file_and_line() {
         ),
         (
             "server = 1",
-            "f.toml:1 server: is not a key; remove it, or see docs/reference/settings.md".to_owned(),
+            "f.toml:1 server: is a table, not a value; see docs/reference/settings.md for its keys"
+                .to_owned(),
         ),
         (
             "[server]\nport = 2020-01-01",
@@ -54,7 +56,8 @@ fn unknown_keys_and_unfit_values_are_problems_with_file_and_line() {
         ("[server]\nport = [[1]]", format!("f.toml:2 server.port: is of a wrong type (array); {types}")),
         (
             "[server]\nport_file = 1",
-            "f.toml:2 server.port_file: is not a key; did you mean `server.port`?".to_owned(),
+            "f.toml:2 server.port_file: is not a key; remove it, or see docs/reference/settings.md"
+                .to_owned(),
         ),
         (
             "[server]\nport = 99999999999999999999",
@@ -73,4 +76,18 @@ fn syntax_errors_are_all_reported() {
     assert!(problems[1].starts_with("f.toml:3: is not TOML ("), "{problems:?}");
     let twice = read("[server]\nport = 1\nport = 2\n").0;
     assert!(twice[0].starts_with("f.toml:3: is not TOML (duplicate key"), "{twice:?}");
+}
+
+#[test]
+fn the_example_file_is_valid() {
+    let scratch = Scratch::new();
+    let key = scratch.file("auth.public.pem", sample::CURRENT);
+    let example = include_str!("../../../../systemd/floodgate.toml");
+    assert!(example.contains("/etc/floodgate/auth.public.pem"));
+    let path = scratch.file("floodgate.toml", example.replace("/etc/floodgate/auth.public.pem", &key));
+    let loaded = sample::loaded(&[], &[("FLOODGATE_CONFIG", &path)]);
+    assert_eq!(loaded.warnings, []);
+    let event = &loaded.settings.worker.services[2];
+    assert_eq!((event.name.as_str(), event.instances.len()), ("event", 2));
+    assert_eq!(loaded.settings.worker.headers.trusted_proxies, []);
 }

@@ -1,1 +1,94 @@
-//! tests
+//! User look-ups are off; credentials are checked for the day they are on.
+
+use crate::config::sample::{
+    self, Changes, DEVELOPMENT, NOT_BUILT, PRODUCTION, RANDOM, assert_accepted, assert_problems,
+};
+
+const PRIVATE: &str = include_str!("../../../../tests/keys/foreign.private.pem");
+
+#[test]
+fn off_is_the_only_user_check() {
+    let what = "user look-ups at auth-service are not built yet; set off, the only value for now";
+    assert_problems(DEVELOPMENT, &[("AUTH_USER_CHECK", "always", what), ("AUTH_USER_CHECK", "async", what)]);
+    assert_problems(
+        DEVELOPMENT,
+        &[(
+            "AUTH_USER_CHECK",
+            "sometimes",
+            "is not one of always, async, off; correct it, or remove it to get the default \
+             (off in development and test)",
+        )],
+    );
+    assert_accepted(DEVELOPMENT, &[("AUTH_USER_CHECK", "off")]);
+    let unset = "AUTH_USER_CHECK is not set and taken as off: user look-ups are not built yet".to_owned();
+    assert!(sample::loaded(DEVELOPMENT, &[]).notices.contains(&unset));
+    assert!(!sample::loaded(DEVELOPMENT, &[("AUTH_USER_CHECK", "off")]).notices.contains(&unset));
+    assert!(NOT_BUILT.starts_with("AUTH_USER_CHECK: "));
+}
+
+#[test]
+fn the_mode_none_is_for_development() {
+    let what = "sends no credential to services; use service-jwt or hmac";
+    assert_problems(PRODUCTION, &[("AUTH_S2S_MODE", "none", what)]);
+    assert_eq!(
+        sample::warnings(DEVELOPMENT, &[("AUTH_S2S_MODE", "none")]),
+        [format!("AUTH_S2S_MODE: {what}")]
+    );
+}
+
+#[test]
+fn each_mode_needs_its_credential() {
+    let token = ("S2S_SERVICE_TOKEN", "");
+    let jwt = "S2S_PRIVATE_KEY: is not set, and AUTH_S2S_MODE service-jwt needs it; \
+               set it or S2S_SERVICE_TOKEN, or choose AUTH_S2S_MODE hmac";
+    let hmac = "INTERNAL_HMAC_SECRET: is not set, and mode hmac needs it; set it to at least 32 random bytes";
+    let legacy = "INTERNAL_SERVICE_SECRET: is not set, and INTERNAL_HMAC_FORMAT legacy needs it; set it";
+    let secret = ("INTERNAL_SERVICE_SECRET", RANDOM);
+    let mode = ("AUTH_S2S_MODE", "hmac");
+    let cases: [(Changes<'_>, &[&str]); 10] = [
+        (&[token], &[jwt]),
+        (&[token, ("S2S_PRIVATE_KEY", PRIVATE)], &[]),
+        (&[token, ("AUTH_USER_CHECK", "off")], &[]),
+        (&[token, mode], &[hmac]),
+        (&[token, mode, ("INTERNAL_HMAC_SECRET", RANDOM)], &[]),
+        (&[token, mode, secret], &[hmac]),
+        (&[token, mode, secret, ("INTERNAL_HMAC_FALLBACK", "true")], &[]),
+        (&[token, mode, ("INTERNAL_HMAC_FORMAT", "legacy")], &[legacy]),
+        (&[token, mode, secret, ("INTERNAL_HMAC_FORMAT", "legacy")], &[]),
+        (&[("VENUE_ACCESS_MODE", "hmac")], &[hmac]),
+    ];
+    for (changes, expected) in cases {
+        assert_eq!(sample::problems(PRODUCTION, changes), expected, "{:?}", changes.first());
+    }
+}
+
+#[test]
+fn credentials_are_checked() {
+    assert_problems(
+        PRODUCTION,
+        &[
+            ("S2S_PRIVATE_KEY", "key", "is not a private key in PEM; correct it or remove it"),
+            (
+                "INTERNAL_HMAC_SECRET",
+                "changeme-changeme-changeme-changeme",
+                "is a known default; use a random value",
+            ),
+            (
+                "INTERNAL_HMAC_NO_QUERY",
+                "compliance,complaints",
+                "names something that is no service; use names such as compliance",
+            ),
+        ],
+    );
+    assert_accepted(
+        PRODUCTION,
+        &[
+            ("AUTH_USER_PATH", "/users/{userId}"),
+            ("VENUE_LIST_PATH", "/internal/users/{userId}/venues"),
+            ("INTERNAL_HMAC_NO_QUERY", "compliance,order"),
+        ],
+    );
+    let mut lookup = sample::sources(DEVELOPMENT, &[]).read().lookup;
+    super::check(&mut lookup, crate::config::Environment::Development);
+    assert_eq!(lookup.text("REVOCATION_COLD_POLICY"), Some("serve"));
+}

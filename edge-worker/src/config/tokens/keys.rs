@@ -120,7 +120,7 @@ fn check_labels(pem: &str) -> Result<(), KeyProblem> {
 }
 
 /// The key as the verifier will load it, taken apart.
-fn part_of_pem(pem: &[u8]) -> Result<PublicPart, KeyProblem> {
+pub(super) fn part_of_pem(pem: &[u8]) -> Result<PublicPart, KeyProblem> {
     let bytes =
         |key: &DecodingKey| key.try_get_as_bytes().map(<[u8]>::to_vec).map_err(|_| KeyProblem::Damaged);
     if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
