@@ -2,7 +2,6 @@
 
 use crate::clock;
 use crate::config::WorkerSettings;
-use crate::config::limits::ACCEPTS_IN_FLIGHT;
 use crate::control::frames::{ToSupervisor, ToWorker};
 use crate::http::encode::HttpDate;
 use crate::http::head::RequestHead;
@@ -152,11 +151,11 @@ impl Worker {
         };
         self.block.set_driver(cell);
         // A wheel of its own that never turns: the drain's hard end must not cut the supervisor off.
-        let mut control = Stream::from_unix(control, &Rc::new(Wheel::new(self.wheel.now())))?;
+        let mut control = Stream::from_unix(control, driver, &Rc::new(Wheel::new(self.wheel.now())))?;
         let listeners: Vec<Rc<Listener>> =
-            listeners.into_iter().map(|listener| Listener::from_std(listener).map(Rc::new)).collect::<Result<_, _>>()?;
+            listeners.into_iter().map(|listener| Listener::from_std(listener, driver).map(Rc::new)).collect::<Result<_, _>>()?;
         for listener in &listeners {
-            for _ in 0..ACCEPTS_IN_FLIGHT {
+            for _ in 0..driver.accepts_in_flight() {
                 io::spawn(Rc::clone(&self).guard(door::admit(Rc::clone(&self), Rc::clone(listener))));
             }
         }

@@ -61,7 +61,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: IpAddr) {
                 break;
             }
             After::Abort => {
-                connection.stream.sides().reader.reset_on_close();
+                connection.stream.sides().reader.reset();
                 break;
             }
         }

@@ -8,6 +8,7 @@
 
 use super::wheel::{Reason, Timer, Wheel};
 use crate::config::IoDriver;
+use crate::config::limits::ACCEPTS_IN_FLIGHT;
 use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt, Canceller, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::{TcpListener, TcpStream, UnixStream};
@@ -36,6 +37,24 @@ pub type SocketWheel = Wheel<RawFd>;
 pub enum Driver {
     Uring,
     Epoll,
+}
+
+impl Driver {
+    /// An inherited descriptor must not block the epoll driver's calls, and must block for io_uring, which would
+    /// complete them with EAGAIN instead of waiting.
+    fn wants_nonblocking(self) -> bool {
+        self == Self::Epoll
+    }
+
+    /// Accept operations to keep in flight a listener. The epoll driver remembers one waiting task a socket and
+    /// direction: a second would never be woken.
+    #[must_use]
+    pub fn accepts_in_flight(self) -> usize {
+        match self {
+            Self::Uring => ACCEPTS_IN_FLIGHT,
+            Self::Epoll => 1,
+        }
+    }
 }
 
 /// Builds the runtime and runs `main` on it to the end. Tries io_uring with the cheapest flags, then without
@@ -164,8 +183,10 @@ impl Stream {
     /// If the driver cannot register it.
     pub fn from_unix(
         stream: std::os::unix::net::UnixStream,
+        driver: Driver,
         wheel: &Rc<SocketWheel>,
     ) -> io::Result<Self> {
+        stream.set_nonblocking(driver.wants_nonblocking())?;
         Ok(Self::unix(UnixStream::from_std(stream)?, wheel))
     }
 
@@ -250,9 +271,9 @@ impl<'s> Reader<'s> {
         shut_both(self.fd);
     }
 
-    /// See [`reset_on_close`]; what cannot be set leaves an ordinary close.
-    pub fn reset_on_close(&self) {
-        let _ = reset_on_close(self.fd);
+    /// See [`reset`]; where it cannot be done an ordinary close follows.
+    pub fn reset(&self) {
+        let _ = reset(self.fd);
     }
 }
 
@@ -346,7 +367,8 @@ impl Listener {
     ///
     /// # Errors
     /// If the option or the registration is refused.
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+    pub fn from_std(listener: std::net::TcpListener, driver: Driver) -> io::Result<Self> {
+        listener.set_nonblocking(driver.wants_nonblocking())?;
         rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
         let queue = listener.try_clone()?;
         Ok(Listener { socket: TcpListener::from_std(listener)?, queue })
@@ -379,13 +401,14 @@ impl Accepted {
     }
 }
 
-/// Makes the close of a socket a reset, so that an answer that ends with its connection cannot look complete
-/// when it was cut (RFC 9112 section 8).
-fn reset_on_close(fd: RawFd) -> io::Result<()> {
-    // The runtime owns the descriptor and lends no borrow of it; a duplicate carries the option just as well.
+/// Resets a connection, so that an answer that ends with its connection cannot look complete when it was cut
+/// (RFC 9112 section 8). Dissolving the association does it (connect(2), AF_UNSPEC); SO_LINGER would not,
+/// because the runtime says goodbye with a FIN before it closes.
+fn reset(fd: RawFd) -> io::Result<()> {
+    // The runtime owns the descriptor and lends no borrow of it; a duplicate is the same socket.
     let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
     let duplicate = rustix::process::pidfd_getfd(own, fd, PidfdGetfdFlags::empty())?;
-    Ok(rustix::net::sockopt::set_socket_linger(duplicate, Some(Duration::ZERO))?)
+    Ok(rustix::net::connect_unspec(duplicate)?)
 }
 
 #[cfg(test)]

@@ -308,59 +308,5 @@ impl Reason {
     }
 }
 
-/// `header` of `gateway_dangerous_headers_stripped_total`: the groups that clients may never send. The
-/// last stands for all others.
-pub const STRIPPED_HEADERS: &[&str] = &[
-    "x-tenant-*",
-    "x-user-*",
-    "x-venue-id",
-    "x-venue-tier",
-    "x-session-id",
-    "x-target-tenant-id",
-    "x-auth-token",
-    "x-admin-token",
-    "x-privileged",
-    "x-internal-*",
-    "x-service-*",
-    "x-gateway-*",
-    "x-calling-service",
-    "x-mint-authorization",
-    "x-health-api-key",
-    "x-signature",
-    "x-timestamp",
-    "x-nonce",
-    "forwarded",
-    "x-forwarded-*",
-    "x-real-ip",
-    "x-original-*",
-    "x-client-ip",
-    "true-client-ip",
-    "cf-connecting-ip",
-    "x-request-deadline",
-    "x-timeout-remaining",
-    "x-http-method-override",
-    "x-method-override",
-    "x-rewrite-url",
-    "proxy-*",
-    "www-authenticate",
-    "x-api-key",
-    "other",
-];
-
-/// The index in [`STRIPPED_HEADERS`] for a header's name, in any case and with `_` for `-`.
-#[must_use]
-pub fn stripped_header(name: &[u8]) -> usize {
-    let same = |left: u8, right: u8| left == right || (left == b'_' && right == b'-');
-    let starts = |prefix: &[u8]| {
-        name.len() >= prefix.len()
-            && name.iter().zip(prefix).all(|(left, right)| same(left.to_ascii_lowercase(), *right))
-    };
-    let matches = |listed: &&str| match listed.strip_suffix('*') {
-        Some(prefix) => starts(prefix.as_bytes()),
-        None => name.len() == listed.len() && starts(listed.as_bytes()),
-    };
-    STRIPPED_HEADERS.iter().position(matches).unwrap_or(STRIPPED_HEADERS.len() - 1)
-}
-
 #[cfg(test)]
 mod tests;

@@ -128,9 +128,11 @@ fn pack(text: &[u8], words: &mut [u64]) -> usize {
     if rest.is_empty() {
         return full.len();
     }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    tail[0] = u64::from_le_bytes(last);
+    tail[0] = match text.last_chunk::<8>() {
+        // The last eight bytes without those that stand in the word before.
+        Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+        None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
     full.len() + 1
 }
 

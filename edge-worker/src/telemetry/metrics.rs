@@ -123,6 +123,8 @@ pub enum Values {
     Downstream,
     /// The label of a rejection.
     Reason,
+    /// The label of a header that clients may not send.
+    StrippedHeader,
     Words(&'static [&'static str]),
     /// Not in the region: the supervisor knows the text.
     Text,

@@ -137,6 +137,9 @@ async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFa
     let supervisor = &settings.supervisor;
     let workers = supervisor.workers.clamp(1, SLOTS_MAX);
     let listeners = Listeners::bind(supervisor.listen, workers).map_err(StartFault::Unavailable)?;
+    if settings.worker.headers.external_port == 0 {
+        settings.worker.headers.external_port = listeners.address().port();
+    }
     let region = region()?;
     resolve::resolve(&mut settings.worker.services).await;
     names::intern(region, &mut settings.worker).map_err(|fault| {

@@ -3,6 +3,7 @@
 use super::process::{Usage, memory_limit_bytes, usage};
 use super::snapshot::{Distribution, Series, Snapshot, owned};
 use super::spool::Spool;
+use edge_worker::http::header_rules::StrippedHeader;
 use edge_worker::telemetry::labels::{DRIVERS, Downstream, Reason, method_word};
 use edge_worker::telemetry::metrics::{Definition, Kind, Metric, TABLE, Unit, Values};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
@@ -183,6 +184,10 @@ impl Scrape {
             Values::Method => method_word(number).to_owned(),
             Values::Downstream => Downstream::word(number).map_or_else(|| number.to_string(), str::to_owned),
             Values::Reason => Reason::from_number(number).word().to_owned(),
+            Values::StrippedHeader => StrippedHeader::ALL
+                .get(usize::from(number))
+                .map_or("other", |header| header.label())
+                .to_owned(),
             Values::Words(words) => words.get(usize::from(number)).copied().unwrap_or("other").to_owned(),
             Values::Number | Values::Text => number.to_string(),
         }

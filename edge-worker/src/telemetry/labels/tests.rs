@@ -28,6 +28,7 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::CheckUnavailable,
         Rejection::Overloaded,
         Rejection::Draining,
+        Rejection::InvalidUuid,
     ];
     all.extend(DENIALS.map(Rejection::Forbidden));
     all.extend(TokenFault::ALL.map(Rejection::Unauthorized));
@@ -51,26 +52,9 @@ fn every_rejection_has_its_own_number_and_its_own_word() {
 
 #[test]
 fn a_number_that_is_not_known_is_no_reason() {
-    for number in [0, 23, 47, 52, 63, 64 + TokenFault::ALL.len() as u16, u16::MAX] {
+    for number in [0, 47, 52, 63, 64 + TokenFault::ALL.len() as u16, u16::MAX] {
         assert_eq!(Reason::from_number(number), Reason::NONE);
         assert_eq!(Reason(number).word(), "");
-    }
-}
-
-#[test]
-fn a_stripped_header_is_counted_under_its_group_in_any_spelling() {
-    for (name, group) in [
-        ("X-Tenant-Id", "x-tenant-*"),
-        ("x_tenant_id", "x-tenant-*"),
-        ("X-FORWARDED-FOR", "x-forwarded-*"),
-        ("forwarded", "forwarded"),
-        ("forwarded-by-me", "other"),
-        ("x-venue-id", "x-venue-id"),
-        ("x-venue-ids", "other"),
-        ("x", "other"),
-        ("", "other"),
-    ] {
-        assert_eq!(STRIPPED_HEADERS[stripped_header(name.as_bytes())], group, "{name}");
     }
 }
 

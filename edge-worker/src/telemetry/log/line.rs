@@ -117,7 +117,7 @@ fn word_plain(opening: &[u8], value: &[u8], line: &mut Vec<u8>) {
 /// Appends the inside of a JSON string (RFC 8259 section 7). What is not UTF-8 becomes U+FFFD, and every
 /// control character, DEL and the C1 set included, is written as an escape: a log is read on terminals.
 pub fn escape(value: &[u8], line: &mut Vec<u8>) {
-    if value.iter().all(|byte| PLAIN[usize::from(*byte)]) {
+    if is_plain(value) {
         line.extend_from_slice(value);
         return;
     }
@@ -149,16 +149,12 @@ fn write_escape(character: char, line: &mut Vec<u8>) {
     write_hex(&code[2..], line);
 }
 
-/// Bytes that stand for themselves in a JSON string.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0x20;
-    while byte < 0x7F {
-        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
-    }
-    plain
-};
+/// Whether every byte stands for itself in a JSON string. In steps of sixteen, which become vector instructions.
+fn is_plain(value: &[u8]) -> bool {
+    let plain = |byte: &u8| (0x20..0x7F).contains(byte) & (*byte != b'"') & (*byte != b'\\');
+    let (steps, rest) = value.as_chunks::<16>();
+    steps.iter().all(|step| step.iter().fold(true, |all, byte| all & plain(byte))) && rest.iter().all(plain)
+}
 
 fn write_hex(bytes: &[u8], line: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

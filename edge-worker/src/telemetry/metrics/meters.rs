@@ -5,6 +5,7 @@
 
 use super::{Metric, bucket};
 use crate::config::NameTable;
+use crate::http::header_rules::StrippedHeader;
 use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
 use crate::pipeline::rejection::{Denial, Rejection};
@@ -173,11 +174,9 @@ impl Meters {
         self.count(Metric::SecurityEvents, event as u16, event.severity() as u16, 1);
     }
 
-    /// Header fields were removed; `header` is an index of `labels::STRIPPED_HEADERS`.
-    pub fn stripped(&self, header: usize, fields: u64) {
-        let other = crate::telemetry::labels::STRIPPED_HEADERS.len() - 1;
-        let header = u16::try_from(header.min(other)).expect("the list of stripped headers is short");
-        self.count(Metric::DangerousHeadersStripped, header, 0, fields);
+    /// Header fields that clients may not send were removed.
+    pub fn stripped(&self, header: StrippedHeader, fields: u64) {
+        self.count(Metric::DangerousHeadersStripped, header as u16, 0, fields);
     }
 
     /// A cache other than that of tokens was asked.

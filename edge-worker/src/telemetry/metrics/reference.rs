@@ -1,6 +1,7 @@
 //! `docs/reference/metrics.md`, written from the table.
 
 use super::{Definition, Kind, TABLE, Unit, Values};
+use crate::http::header_rules::StrippedHeader;
 
 /// The page. A golden test compares it with the file.
 #[must_use]
@@ -56,9 +57,14 @@ fn values(values: Values) -> String {
             "a status code, or `connect_error`, `timeout`, `reset`, `breaker_open`, `aborted`".to_owned()
         }
         Values::Reason => "the reason of the refusal, as in `docs/reference/errors.md`".to_owned(),
-        Values::Words(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" "),
+        Values::StrippedHeader => listed(StrippedHeader::ALL.map(StrippedHeader::label)),
+        Values::Words(words) => listed(words.iter().copied()),
         Values::Text => "text".to_owned(),
     }
+}
+
+fn listed(words: impl IntoIterator<Item = &'static str>) -> String {
+    words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ")
 }
 
 const INTRODUCTION: &str = "\

@@ -185,7 +185,7 @@ pub const TABLE: &[Definition] = &[
         Metric::DangerousHeadersStripped,
         "gateway_dangerous_headers_stripped_total",
         Counter,
-        &[label("header", Values::Words(labels::STRIPPED_HEADERS))],
+        &[label("header", Values::StrippedHeader)],
         "Header fields of clients that were removed because only the edge may set them.",
     ),
     plain(

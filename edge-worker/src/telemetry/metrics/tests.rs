@@ -3,10 +3,10 @@
 use super::meters::Outcome;
 use super::*;
 use crate::config::NameTable;
+use crate::http::header_rules::StrippedHeader;
 use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
 use crate::pipeline::rejection::{Denial, Rejection};
-use crate::telemetry::labels;
 use crate::telemetry::labels::{
     Cache, CacheResult, ConnectionRefusal, Downstream, Phase, Reason, SecurityEvent,
 };
@@ -168,28 +168,34 @@ fn authentication_counts_attempts_failures_and_the_token_cache() {
 }
 
 #[test]
+fn the_numbers_of_stripped_headers_are_their_places() {
+    for (place, header) in StrippedHeader::ALL.into_iter().enumerate() {
+        assert_eq!(header as usize, place, "{}", header.label());
+    }
+}
+
+#[test]
 fn rare_events_count_under_their_labels() {
     let (meters, counters) = meters();
     meters.denied(Denial::Role);
     meters.rejected(Rejection::CrossTenant);
     meters.cross_tenant();
     meters.security_event(SecurityEvent::TenantMismatch);
-    meters.stripped(0, 2);
-    meters.stripped(usize::MAX, 1);
+    meters.stripped(StrippedHeader::XTenant, 2);
+    meters.stripped(StrippedHeader::Other, 1);
     meters.cache(Cache::User, CacheResult::Error);
     meters.loop_lag(20_000_000);
     meters.panicked();
     meters.connection_refused(ConnectionRefusal::AddressFull);
     meters.closed_under_request();
-    let other = labels::STRIPPED_HEADERS.len() as u16 - 1;
     let role = Reason::of(Rejection::Forbidden(Denial::Role)).number();
     for (metric, labels, times) in [
         (Metric::AuthzDenials, [role, 0, 0], 1),
         (Metric::Rejections, [Reason::of(Rejection::CrossTenant).number(), 0, 0], 1),
         (Metric::CrossTenantAttempts, [0, 0, 0], 1),
         (Metric::SecurityEvents, [SecurityEvent::TenantMismatch as u16, 3, 0], 1),
-        (Metric::DangerousHeadersStripped, [0, 0, 0], 2),
-        (Metric::DangerousHeadersStripped, [other, 0, 0], 1),
+        (Metric::DangerousHeadersStripped, [StrippedHeader::XTenant as u16, 0, 0], 2),
+        (Metric::DangerousHeadersStripped, [StrippedHeader::Other as u16, 0, 0], 1),
         (Metric::CacheErrors, [Cache::User as u16, 0, 0], 1),
         (Metric::Panics, [0, 0, 0], 1),
         (Metric::ConnectionsRefused, [ConnectionRefusal::AddressFull as u16, 0, 0], 1),

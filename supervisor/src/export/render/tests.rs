@@ -2,6 +2,7 @@
 
 use super::*;
 use edge_worker::config::NameTable;
+use edge_worker::http::header_rules::StrippedHeader;
 use edge_worker::http::method::Method;
 use edge_worker::telemetry::labels::{ConnectionRefusal, Downstream};
 use edge_worker::telemetry::metrics::Meters;
@@ -75,6 +76,7 @@ fn the_workers_are_summed_and_labels_are_words() {
         request(&meters, 200);
         meters.downstream(0, Downstream::ConnectError, 1);
         meters.connection_refused(ConnectionRefusal::AddressRate);
+        meters.stripped(StrippedHeader::XTenant, 1);
         bench.region.shared().workers[usize::from(slot)].connections_add();
     }
     let text = bench.text();
@@ -88,6 +90,7 @@ fn the_workers_are_summed_and_labels_are_words() {
     has(&text, &format!("gateway_http_response_size_bytes_bucket{{{labels},le=\"1000\"}} 2"));
     has(&text, "gateway_downstream_requests_total{service=\"venue\",status=\"connect_error\"} 2");
     has(&text, "gateway_connections_refused_total{reason=\"address_rate\"} 2");
+    has(&text, "gateway_dangerous_headers_stripped_total{header=\"x-tenant-*\"} 2");
     has(&text, "gateway_active_connections 2");
     has(&text, "gateway_io_driver_info{driver=\"epoll\"} 2");
 }
