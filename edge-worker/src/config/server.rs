@@ -16,8 +16,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .required("always"),
     Setting::new("HOST", "server.host", Rule::Address, "Address that clients reach").preset("0.0.0.0"),
-    Setting::new("PORT", "server.port", Rule::Number(0, 65_535), "Port that clients reach; 0 takes a free one (for tests, not in production)")
-        .preset("3000"),
+    Setting::new(
+        "PORT",
+        "server.port",
+        Rule::Number(0, 65_535),
+        "Port that clients reach; 0 takes a free one (for tests, not in production)",
+    )
+    .preset("3000"),
     Setting::new(
         "FLOODGATE_ADMIN_LISTEN",
         "server.admin_listen",

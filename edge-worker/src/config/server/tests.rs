@@ -98,3 +98,10 @@ fn scraping_from_a_private_range_needs_known_proxies() {
     assert_eq!(sample::warnings(DEVELOPMENT, &[("METRICS_ALLOWED_CIDRS", "203.0.113.7")]), [""; 0]);
     assert_eq!(sample::problems(PRODUCTION, &[private]), [""; 0]);
 }
+
+#[test]
+fn a_free_port_is_taken_outside_production_only() {
+    assert_accepted(DEVELOPMENT, &[("PORT", "0")]);
+    let what = "is 0, which takes any free port; name the port that clients reach";
+    assert_problems(PRODUCTION, &[("PORT", "0", what)]);
+}
