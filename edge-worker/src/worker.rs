@@ -12,14 +12,14 @@ use crate::net::buffers::Buffers;
 use crate::net::io::{self, AcceptGate, Driver, Listener, SocketWheel, Stream};
 use crate::net::wheel::{Reason, TICK_MS, Wheel};
 use crate::net::{door, guard};
+use crate::pipeline::authorise::policy::Policy;
 use crate::pipeline::parse::Ids;
 use crate::pipeline::route::RouteTable;
 use crate::telemetry::metrics::Meters;
-use crate::pipeline::authorise::policy::Policy;
 use crate::upstream::connect::Upstreams;
 use crate::upstream::exchange::Means;
-use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
 use shm::journal::Journal;
+use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
 use shm::{Authority, Shared, WorkerRegion, WorkerSlot};
 use std::cell::{Cell, RefCell};
 use std::os::fd::AsFd;
@@ -107,7 +107,8 @@ impl Worker {
     ) -> Result<Self, String> {
         let verifier = Verifier::new(&settings.tokens, &settings.names).map_err(|fault| fault.to_string())?;
         let source = settings.tokens.permission_source;
-        let policy = Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
+        let policy =
+            Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
         let (authority, shared) = (region.authority(), region.shared());
         let block = &shared.workers[slot.index()];
         block.begin(std::process::id(), generation);

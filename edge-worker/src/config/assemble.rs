@@ -23,7 +23,7 @@ pub struct Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     let Gathered { mut lookup, file } = sources.read();
     let environment = server::environment(&mut lookup);
-    let supervisor = server::read(&mut lookup);
+    let supervisor = server::read(&mut lookup, environment);
     let limits = limits::read(&mut lookup);
     let services = services::read(&mut lookup, environment);
     let tokens = tokens::read(&mut lookup, environment);

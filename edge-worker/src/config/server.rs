@@ -16,7 +16,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .required("always"),
     Setting::new("HOST", "server.host", Rule::Address, "Address that clients reach").preset("0.0.0.0"),
-    Setting::new("PORT", "server.port", Rule::Number(1, 65_535), "Port that clients reach").preset("3000"),
+    Setting::new(
+        "PORT",
+        "server.port",
+        Rule::Number(0, 65_535),
+        "Port that clients reach; 0 lets the kernel choose, in development and test alone",
+    )
+    .preset("3000"),
     Setting::new(
         "FLOODGATE_ADMIN_LISTEN",
         "server.admin_listen",
@@ -103,7 +109,7 @@ pub(super) fn io_driver(lookup: &Lookup) -> IoDriver {
     lookup.word("FLOODGATE_IO_DRIVER")
 }
 
-pub(super) fn read(lookup: &mut Lookup) -> SupervisorSettings {
+pub(super) fn read(lookup: &mut Lookup, environment: Environment) -> SupervisorSettings {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     lookup.preset("FLOODGATE_WORKERS", &cores.min(WORKERS_MAX_COUNT).to_string());
     let shutdown_timeout_ms = lookup.number("SHUTDOWN_TIMEOUT_MS");
@@ -114,6 +120,9 @@ pub(super) fn read(lookup: &mut Lookup) -> SupervisorSettings {
             "is not shorter than SHUTDOWN_TIMEOUT_MS, which includes it",
             "leave time for requests in flight to finish",
         );
+    }
+    if environment.is_production() && lookup.number("PORT") == 0 {
+        lookup.problem("PORT", "is 0, so that nobody knows where the edge is", "set a port from 1 to 65535");
     }
     SupervisorSettings {
         listen: SocketAddr::new(host(lookup), u16::try_from(lookup.number("PORT")).unwrap_or(0)),

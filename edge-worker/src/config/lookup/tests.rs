@@ -47,7 +47,7 @@ fn values_have_their_types_and_defaults() {
 
 #[test]
 fn a_wrong_value_is_reported_once_and_its_default_goes_on() {
-    let mut lookup = lookup(&[("PORT", "0"), ("JWT_SECRET", "short"), ("FLOODGATE_WORKERS", "none")]);
+    let mut lookup = lookup(&[("PORT", "65536"), ("JWT_SECRET", "short"), ("FLOODGATE_WORKERS", "none")]);
     lookup.require("JWT_SECRET", "it is needed", "set it");
     lookup.require("HEALTH_TOKEN", "it is needed", "set it");
     let problems: Vec<String> = lookup.report.problems.iter().map(ToString::to_string).collect();
@@ -57,7 +57,7 @@ fn a_wrong_value_is_reported_once_and_its_default_goes_on() {
             "FLOODGATE_WORKERS: is not a whole number from 1 to 32; \
              correct it, or remove it to get the default (one a core)",
             "JWT_SECRET: is shorter than 32 bytes; use a random value, for example from `openssl rand -hex 32`",
-            "PORT: is not a whole number from 1 to 65535; correct it, or remove it to get the default `3000`",
+            "PORT: is not a whole number from 0 to 65535; correct it, or remove it to get the default `3000`",
             "HEALTH_TOKEN: is not set, and it is needed; set it",
         ]
     );
