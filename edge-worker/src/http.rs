@@ -1,4 +1,5 @@
-//! HTTP/1.1 as bytes: parsing, bodies, encoding, header rules. Sans-io: nothing here reads or writes a socket.
+//! HTTP/1.1 as bytes: parsing, bodies, encoding, header rules. Sans-io: nothing here reads or writes a
+//! socket.
 
 pub mod method;
 pub mod target;

@@ -12,14 +12,14 @@ use crate::net::buffers::Buffers;
 use crate::net::io::{self, AcceptGate, Driver, Listener, SocketWheel, Stream};
 use crate::net::wheel::{Reason, TICK_MS, Wheel};
 use crate::net::{door, guard};
-use crate::pipeline::authorise::policy::Policy;
 use crate::pipeline::parse::Ids;
 use crate::pipeline::route::RouteTable;
 use crate::telemetry::metrics::Meters;
+use crate::pipeline::authorise::policy::Policy;
 use crate::upstream::connect::Upstreams;
 use crate::upstream::exchange::Means;
-use shm::journal::Journal;
 use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
+use shm::journal::Journal;
 use shm::{Authority, Shared, WorkerRegion, WorkerSlot};
 use std::cell::{Cell, RefCell};
 use std::os::fd::AsFd;
@@ -61,6 +61,8 @@ pub struct Worker {
 pub struct Load {
     pub connections: Cell<usize>,
     pub in_flight: Cell<usize>,
+    /// Accept loops that have not ended.
+    pub accepting: Cell<usize>,
     pub draining: Cell<bool>,
     /// Requests answered since the drain began.
     pub finished: Cell<u64>,
@@ -107,8 +109,7 @@ impl Worker {
     ) -> Result<Self, String> {
         let verifier = Verifier::new(&settings.tokens, &settings.names).map_err(|fault| fault.to_string())?;
         let source = settings.tokens.permission_source;
-        let policy =
-            Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
+        let policy = Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
         let (authority, shared) = (region.authority(), region.shared());
         let block = &shared.workers[slot.index()];
         block.begin(std::process::id(), generation);
@@ -152,17 +153,18 @@ impl Worker {
         self.block.set_driver(cell);
         // A wheel of its own that never turns: the drain's hard end must not cut the supervisor off.
         let mut control = Stream::from_unix(control, &Rc::new(Wheel::new(self.wheel.now())))?;
-        for listener in listeners {
-            let listener = Rc::new(Listener::from_std(listener)?);
+        let listeners: Vec<Rc<Listener>> =
+            listeners.into_iter().map(|listener| Listener::from_std(listener).map(Rc::new)).collect::<Result<_, _>>()?;
+        for listener in &listeners {
             for _ in 0..ACCEPTS_IN_FLIGHT {
-                io::spawn(Rc::clone(&self).guard(door::admit(Rc::clone(&self), Rc::clone(&listener))));
+                io::spawn(Rc::clone(&self).guard(door::admit(Rc::clone(&self), Rc::clone(listener))));
             }
         }
         io::spawn(Rc::clone(&self).tick());
         self.block.set_phase(Phase::Serving);
         self.tell(&mut control, ToSupervisor::Ready { driver: cell as u8 }).await;
         let cut_after_ms = self.await_drain(&mut control).await;
-        let leave = self.drain(cut_after_ms).await;
+        let leave = self.drain(listeners, cut_after_ms).await;
         let frame = ToSupervisor::Drained { finished: self.load.finished.get(), cut: self.load.cut.get() };
         self.tell(&mut control, frame).await;
         Ok(leave)
@@ -207,13 +209,21 @@ impl Worker {
     }
 
     /// Accepts what is queued, tells every client, waits for what is in flight, and cuts what does not end.
-    async fn drain(&self, cut_after_ms: u64) -> Leave {
+    async fn drain(self: &Rc<Self>, listeners: Vec<Rc<Listener>>, cut_after_ms: u64) -> Leave {
         self.block.set_phase(Phase::Draining);
         self.load.draining.set(true);
         self.gate.close();
         self.wheel.hasten(Some(Reason::Idle), Reason::Linger, self.settings.limits.drain_linger_ms);
         let began = clock::now();
         let elapsed_ms = || clock::now().since(began).as_millis() as u64;
+        while self.load.accepting.get() > 0 && elapsed_ms() < cut_after_ms {
+            io::sleep(Duration::from_millis(1)).await;
+        }
+        for listener in &listeners {
+            door::empty(self, listener).await;
+        }
+        // Closed here and, by then, in the supervisor: whoever comes now is refused by the kernel.
+        drop(listeners);
         while self.load.connections.get() > 0 && elapsed_ms() < cut_after_ms {
             io::sleep(Duration::from_millis(TICK_MS)).await;
         }

@@ -1,4 +1,5 @@
-//! Runs the checks of the fuzz targets over their committed seeds, so that they hold without a fuzzing engine.
+//! Runs the checks of the fuzz targets over their committed seeds, so that they hold without a fuzzing
+//! engine.
 
 #[path = "../../tests/fuzz/src/lib.rs"]
 mod targets;

@@ -1,4 +1,5 @@
-//! Message bodies: finds payload in wire bytes, and frames payload anew. Nothing of a peer's framing is passed on.
+//! Message bodies: finds payload in wire bytes, and frames payload anew. Nothing of a peer's framing is
+//! passed on.
 
 pub mod chunked;
 
@@ -23,8 +24,8 @@ enum Framing {
 /// What one call of `decode` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Bytes of the input that are dealt with. Less than the input's length only if there is more payload behind
-    /// `payload` or the body is done; the next call starts there.
+    /// Bytes of the input that are dealt with. Less than the input's length only if there is more payload
+    /// behind `payload` or the body is done; the next call starts there.
     pub consumed: usize,
     /// Payload within the input, inside `..consumed`; may be empty.
     pub payload: Range<usize>,

@@ -106,20 +106,6 @@ impl Span {
         debug_assert!(slice.is_some(), "a head is read with the buffer it was parsed from");
         slice.unwrap_or_default()
     }
-
-    /// From the start of `self` to the end of `last`.
-    #[must_use]
-    #[inline]
-    pub fn through(self, last: Span) -> Span {
-        Span { start: self.start, end: last.end }
-    }
-
-    /// Bytes between the end of `self` and the start of `next`.
-    #[must_use]
-    #[inline]
-    pub fn gap_before(self, next: Span) -> u32 {
-        next.start.wrapping_sub(self.end)
-    }
 }
 
 /// Slots for `httparse`, which needs one more than is allowed to notice one too many.

@@ -293,7 +293,8 @@ pub const fn request_rule(known: KnownHeader) -> RequestRule {
     }
 }
 
-/// The response table. `WWW-Authenticate` is not hop-by-hop in an answer (RFC 9110 section 11.6.1) and passes.
+/// The response table. `WWW-Authenticate` is not hop-by-hop in an answer (RFC 9110 section 11.6.1) and
+/// passes.
 #[must_use]
 #[inline]
 pub const fn response_rule(known: KnownHeader) -> ResponseRule {

@@ -1,4 +1,5 @@
-//! Answers of the edge itself when it refuses: one problem+json object (RFC 9457) with the platform's older members.
+//! Answers of the edge itself when it refuses: one problem+json object (RFC 9457) with the platform's older
+//! members.
 
 use super::encode::date::iso_timestamp;
 use super::encode::{AnswerFacts, ClientFraming, Persistence, local_head, number, push_number_field};
@@ -127,8 +128,8 @@ fn push_name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":");
 }
 
-/// A URI reference (RFC 9457 section 3.1.5): bytes that no URI holds are percent-encoded, so it is ASCII whatever
-/// the client sent. The query may hold secrets and is cut.
+/// A URI reference (RFC 9457 section 3.1.5): bytes that no URI holds are percent-encoded, so it is ASCII
+/// whatever the client sent. The query may hold secrets and is cut.
 fn push_instance(out: &mut Vec<u8>, path: &[u8]) {
     push_name(out, "instance");
     out.push(b'"');
@@ -143,7 +144,8 @@ fn push_instance(out: &mut Vec<u8>, path: &[u8]) {
     out.push(b'"');
 }
 
-/// JSON string content (RFC 8259 section 7). Values are ASCII; other bytes would not survive as JSON and become `?`.
+/// JSON string content (RFC 8259 section 7). Values are ASCII; other bytes would not survive as JSON and
+/// become `?`.
 fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     for byte in text {
         match byte {

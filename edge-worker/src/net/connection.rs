@@ -37,9 +37,7 @@ pub enum After {
 
 /// How waiting for a head ended.
 enum Waiting {
-    Head {
-        bytes: usize,
-    },
+    Head { bytes: usize },
     Refused(Rejection),
     /// The client left, or was idle for too long, between requests.
     Over,
@@ -141,7 +139,8 @@ impl Connection {
             if self.inbound.capacity() == 0 {
                 self.inbound.reserve_exact(IDLE_BUFFER_BYTES);
             }
-            let filled = self.stream.read(std::mem::take(&mut self.inbound), Reason::Linger, LINGER_MS).await;
+            let filled =
+                self.stream.read(std::mem::take(&mut self.inbound), Reason::Linger, LINGER_MS).await;
             self.inbound = filled.buffer;
             if filled.end.is_some() {
                 return;
@@ -176,9 +175,7 @@ impl From<HeadFault> for Rejection {
             HeadFault::TooLarge => Self::HeadTooLarge,
             HeadFault::TargetTooLong => Self::TargetTooLong,
             HeadFault::TargetNotAscii => Self::InvalidPath,
-            HeadFault::VersionNotSupported => {
-                Self::BadFraming("The HTTP version is not supported; use HTTP/1.1.")
-            }
+            HeadFault::VersionNotSupported => Self::BadFraming("The HTTP version is not supported; use HTTP/1.1."),
         }
     }
 }

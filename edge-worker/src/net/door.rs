@@ -1,9 +1,9 @@
 //! The door: accepts connections, refuses what the worker cannot hold, and starts a task for each.
 
 use super::connection;
-use super::io::{self, Accepted, Listener};
-use crate::pipeline::rejection::Rejection;
+use super::io::{self, AcceptGate, Accepted, Listener};
 use crate::pipeline::respond;
+use crate::pipeline::rejection::Rejection;
 use crate::telemetry::labels::ConnectionRefusal;
 use crate::worker::Worker;
 use std::net::SocketAddr;
@@ -15,17 +15,41 @@ const STARVED_PAUSE: Duration = Duration::from_millis(20);
 /// A refused client gets this long to read why.
 const REFUSAL_WRITE_MS: u64 = 500;
 
-/// One of several accept loops of a listener. Ends when the gate is closed and the queue is empty.
+/// One of several accept loops of a listener. Ends when the gate is closed.
 pub async fn admit(worker: Rc<Worker>, listener: Rc<Listener>) {
-    loop {
-        if worker.gate.is_closed() && !listener.has_waiting() {
-            return;
-        }
+    let _presence = Presence::enter(&worker);
+    while !worker.gate.is_closed() {
         match listener.accept(&worker.gate).await {
             Ok((accepted, peer)) => welcome(&worker, accepted, peer),
             Err(_) if worker.gate.is_closed() => {}
             Err(_) => io::sleep(STARVED_PAUSE).await,
         }
+    }
+}
+
+/// Accepts what waits in the kernel's queue, after every accept loop has ended: with two takers, one of them
+/// could wait for a connection that the other has got.
+pub async fn empty(worker: &Rc<Worker>, listener: &Listener) {
+    let gate = AcceptGate::default();
+    while worker.load.accepting.get() == 0 && listener.has_waiting() {
+        let Ok((accepted, peer)) = listener.accept(&gate).await else { return };
+        welcome(worker, accepted, peer);
+    }
+}
+
+/// Counts an accept loop for as long as it runs.
+struct Presence(Rc<Worker>);
+
+impl Presence {
+    fn enter(worker: &Rc<Worker>) -> Self {
+        worker.load.accepting.set(worker.load.accepting.get() + 1);
+        Presence(Rc::clone(worker))
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.load.accepting.set(self.0.load.accepting.get() - 1);
     }
 }
 

@@ -162,7 +162,10 @@ impl Stream {
     ///
     /// # Errors
     /// If the driver cannot register it.
-    pub fn from_unix(stream: std::os::unix::net::UnixStream, wheel: &Rc<SocketWheel>) -> io::Result<Self> {
+    pub fn from_unix(
+        stream: std::os::unix::net::UnixStream,
+        wheel: &Rc<SocketWheel>,
+    ) -> io::Result<Self> {
         Ok(Self::unix(UnixStream::from_std(stream)?, wheel))
     }
 
@@ -217,13 +220,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The same, leaving off after `most` bytes, so that nothing of a next request is taken.
-    pub async fn read_up_to(
-        &mut self,
-        buffer: Vec<u8>,
-        most: usize,
-        reason: Reason,
-        within_ms: u64,
-    ) -> Filled {
+    pub async fn read_up_to(&mut self, buffer: Vec<u8>, most: usize, reason: Reason, within_ms: u64) -> Filled {
         self.timer.arm(reason, within_ms);
         let filled = buffer.len();
         debug_assert!(filled < buffer.capacity() && most > 0, "a read needs room");

@@ -187,9 +187,7 @@ fn outcome(exchanged: &Exchanged) -> Downstream {
         (End::ClientGone, _) => Downstream::Aborted,
         (End::Cut, _) => Downstream::Reset,
         (End::Complete { .. }, Some(status)) => Downstream::Status(status),
-        (End::Refused(Rejection::UpstreamRefused | Rejection::UpstreamUnresolved), _) => {
-            Downstream::ConnectError
-        }
+        (End::Refused(Rejection::UpstreamRefused | Rejection::UpstreamUnresolved), _) => Downstream::ConnectError,
         (End::Refused(Rejection::UpstreamTimeout), _) => Downstream::Timeout,
         (End::Refused(Rejection::UpstreamReset | Rejection::UpstreamGarbage), _) => Downstream::Reset,
         // The client's own body was the reason.
@@ -209,12 +207,9 @@ fn timeout(exchanged: &Exchanged) -> Option<Phase> {
 fn timeout_ms(worker: &Worker, row: &Row, service: ServiceId, method: Method) -> u64 {
     let service = worker.settings.services.get(usize::from(service.0));
     row.timeout_ms.unwrap_or_else(|| {
-        service.map_or(
-            0,
-            |service| {
-                if method.is_read() { service.read_timeout_ms } else { service.write_timeout_ms }
-            },
-        )
+        service.map_or(0, |service| {
+            if method.is_read() { service.read_timeout_ms } else { service.write_timeout_ms }
+        })
     })
 }
 
@@ -233,9 +228,7 @@ fn host<'h>(worker: &'h Worker, request: &Request<'h>) -> &'h [u8] {
     let sent = request.head.host(request.bytes);
     let public = &worker.settings.headers.public_hosts;
     match public.first() {
-        Some(first) if !public.iter().any(|host| host.as_bytes().eq_ignore_ascii_case(sent)) => {
-            first.as_bytes()
-        }
+        Some(first) if !public.iter().any(|host| host.as_bytes().eq_ignore_ascii_case(sent)) => first.as_bytes(),
         _ => sent,
     }
 }

@@ -90,7 +90,8 @@ pub async fn handle(
 /// Answers a request whose head could not be read. The connection is out of step and closes.
 pub async fn refuse_head(worker: &Rc<Worker>, connection: &mut Connection, rejection: Rejection) -> After {
     let ledger = Ledger::open(worker, worker.ids.unread(), connection.peer);
-    let asker = Asker { method: None, path: b"", version: Version::Http11, persistence: Persistence::Close };
+    let asker =
+        Asker { method: None, path: b"", version: Version::Http11, persistence: Persistence::Close };
     match respond::refuse(worker, connection, ledger, asker, rejection).await {
         After::Abort => After::Abort,
         _ => After::Close,

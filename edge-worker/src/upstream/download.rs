@@ -28,12 +28,7 @@ pub struct Reply<'r> {
 
 impl Reply<'_> {
     /// Hands the facts of this answer, as of now, to `encode`.
-    pub fn with_facts(
-        &self,
-        framing: ClientFraming,
-        persistence: Persistence,
-        encode: impl FnOnce(&AnswerFacts<'_>),
-    ) {
+    pub fn with_facts(&self, framing: ClientFraming, persistence: Persistence, encode: impl FnOnce(&AnswerFacts<'_>)) {
         let response_time_ms = clock::now().since(self.started).as_millis() as u64;
         encode(&AnswerFacts {
             request_id: self.request_id,
@@ -120,7 +115,8 @@ pub async fn download(
         }
     };
     // A client that is still sending may have to be cut off, so it is told.
-    let persistence = if progress.is_uploaded() { plan.reply.persistence } else { Persistence::Close };
+    let persistence =
+        if progress.is_uploaded() { plan.reply.persistence } else { Persistence::Close };
     pass_on(reader, writer, head, (input, head_bytes), persistence, plan).await
 }
 
@@ -219,7 +215,8 @@ async fn pass_on(
     plan.buffers.give_back(input);
     plan.buffers.give_back(output);
     let complete = end.is_none() || end == Some(DownloadEnd::Complete);
-    let persistent = complete && !surplus && head.persistent() && framing != ResponseFraming::UntilClose;
+    let persistent =
+        complete && !surplus && head.persistent() && framing != ResponseFraming::UntilClose;
     Downloaded {
         end: end.unwrap_or(DownloadEnd::Complete),
         status: Some(head.status()),

@@ -142,7 +142,8 @@ async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFa
     names::intern(region, &mut settings.worker).map_err(|fault| {
         StartFault::system("the configuration has too many names")(io::Error::other(fault))
     })?;
-    let admin = Doors::open(supervisor).await.map_err(StartFault::system("the private address cannot be opened"))?;
+    let admin =
+        Doors::open(supervisor).await.map_err(StartFault::system("the private address cannot be opened"))?;
     let policy = Policy::new(supervisor.drain_delay_ms, supervisor.shutdown_timeout_ms);
     tracing::info!(
         listening = %listeners.address(),
@@ -219,11 +220,8 @@ async fn look_on(
     let metrics_enabled = settings.supervisor.metrics_enabled;
     let current = Current { settings: worker, facts, metrics_enabled };
     let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current));
-    let board = Board {
-        readiness: &region.authority().readiness,
-        writer: region.writer(),
-        shared: region.shared(),
-    };
+    let board =
+        Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() };
     tokio::join!(
         export::run(&exporter),
         probes::run(board, &services, &names),

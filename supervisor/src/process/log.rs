@@ -40,22 +40,31 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut fields = Fields(Map::new());
-        let time = OffsetDateTime::now_utc().format(&Rfc3339).map_err(|_| fmt::Error)?;
-        fields.put("time", Value::String(time));
-        fields.put("level", Value::String(event.metadata().level().as_str().to_ascii_lowercase()));
+        let mut fields = Fields { message: Value::Null, others: Map::new() };
         event.record(&mut fields);
-        writeln!(writer, "{}", Value::Object(fields.0))
+        let time = OffsetDateTime::now_utc().format(&Rfc3339).map_err(|_| fmt::Error)?;
+        let level = event.metadata().level().as_str().to_ascii_lowercase();
+        write!(writer, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"msg\":{}", fields.message)?;
+        for (name, value) in fields.others {
+            write!(writer, ",{}:{value}", Value::String(name))?;
+        }
+        writeln!(writer, "}}")
     }
 }
 
 /// Collects an event's fields; the message becomes `msg`.
-struct Fields(Map<String, Value>);
+struct Fields {
+    message: Value,
+    others: Map<String, Value>,
+}
 
 impl Fields {
     fn put(&mut self, name: &str, value: Value) {
-        let name = if name == "message" { "msg" } else { name };
-        self.0.insert(name.to_owned(), value);
+        if name == "message" {
+            self.message = value;
+        } else {
+            self.others.insert(name.to_owned(), value);
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Chunked bodies: payload does not depend on how the bytes arrive, lies within them, and survives new framing.
+//! Chunked bodies: payload does not depend on how the bytes arrive, lies within them, and survives new
+//! framing.
 
 use edge_worker::http::body::{BodyFault, Decoder, LAST_CHUNK, push_chunk};
 use edge_worker::http::head::BodyFraming;

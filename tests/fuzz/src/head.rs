@@ -1,5 +1,5 @@
-//! Request heads: the answer does not depend on how the bytes arrive, and what is sent on to a service cannot be
-//! read as anything but what was granted.
+//! Request heads: the answer does not depend on how the bytes arrive, and what is sent on to a service
+//! cannot be read as anything but what was granted.
 
 use edge_worker::http::encode::{IdentityHeaders, Injected, UpstreamRequest, request_head};
 use edge_worker::http::head::{BodyFraming, HeadLimits, KnownHeader, Progress, RequestHead};

@@ -100,8 +100,8 @@ fn read(source: Source<'_>) -> Result<Document, Problem> {
 }
 
 fn place(source: Source<'_>, offset: usize, item: &str) -> String {
-    let before = source.text.bytes().take(offset);
-    format!("{}:{} {item}", source.name, 1 + before.filter(|byte| *byte == b'\n').count())
+    let before = source.text.as_bytes().get(..offset).unwrap_or_default();
+    format!("{}:{} {item}", source.name, 1 + memchr::memchr_iter(b'\n', before).count())
 }
 
 fn check_providers(providers: &[String], problems: &mut Vec<Problem>) {

@@ -1,4 +1,5 @@
-//! The chunked coding (RFC 9112 section 7.1), read byte by byte where it is framing and in blocks where it is data.
+//! The chunked coding (RFC 9112 section 7.1), read byte by byte where it is framing and in blocks where it
+//! is data.
 
 use super::{BodyFault, Step};
 use crate::config::limits::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
@@ -39,7 +40,8 @@ impl Chunks {
         self.state == State::Done
     }
 
-    /// See [`super::Decoder::decode`]. Framing behind the payload is consumed too, up to the next payload byte.
+    /// See [`super::Decoder::decode`]. Framing behind the payload is consumed too, up to the next payload
+    /// byte.
     ///
     /// # Errors
     /// Anything but the strict grammar: line ends other than CRLF, white space around sizes, control bytes.

@@ -248,7 +248,8 @@ proptest! {
     #[test]
     fn the_payload_does_not_depend_on_how_it_arrives(
         pieces in prop::collection::vec(prop::sample::select(vec![
-            b"3\r\nabc\r\n".as_slice(), b"1;x=y\r\nz\r\n", b"0\r\n", b"\r\n", b"T: v\r\n", b"\n", b"\r", b"f", b" ",
+            b"3\r\nabc\r\n".as_slice(), b"1;x=y\r\nz\r\n", b"0\r\n", b"\r\n", b"T: v\r\n", b"\n",
+            b"\r", b"f", b" ",
             b"10\r\n0123456789abcdef\r\n", b";", b"\x00",
         ]), 0..8),
         step in 1_usize..9,

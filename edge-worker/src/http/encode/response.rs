@@ -1,4 +1,5 @@
-//! The head of an answer to a client: the service's fields that may be seen, and the edge's own on every answer.
+//! The head of an answer to a client: the service's fields that may be seen, and the edge's own on every
+//! answer.
 
 use super::{HttpDate, number, push_field, push_number_field};
 use crate::http::head::{KnownHeader, RequestHead, ResponseFraming, ResponseHead, Version};
@@ -82,8 +83,8 @@ pub fn response_head(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], facts
     push_own(out, facts);
 }
 
-/// Appends the complete head of an answer that the edge makes itself. `write_fields` appends what is particular
-/// to it, with [`super::push_field`].
+/// Appends the complete head of an answer that the edge makes itself. `write_fields` appends what is
+/// particular to it, with [`super::push_field`].
 pub fn local_head(
     out: &mut Vec<u8>,
     status: u16,

@@ -1,7 +1,9 @@
 //! Heads as written, read back by the parsers.
 
 use super::*;
-use crate::http::head::{BodyFraming, HeadLimits, KnownHeader, Progress, RequestHead, ResponseHead, Version};
+use crate::http::head::{
+    BodyFraming, HeadLimits, KnownHeader, Progress, RequestHead, ResponseHead, Span, Version,
+};
 use crate::http::header_rules::RowKind;
 use crate::http::method::Method;
 use proptest::prelude::*;
@@ -53,8 +55,9 @@ fn written(text: &str, row: RowKind, framing: BodyFraming, injected: Injected<'_
     String::from_utf8(out).expect("ASCII")
 }
 
-const CLIENT: &str = "POST /x HTTP/1.1\r\nHost: api.example\r\nACCEPT:text/html\r\nAuthorization: Bearer a.b.c\r\n\
-Cookie:  a=b \r\nX-Tenant-Id: evil\r\nx-request-id: evil\r\nX-Forwarded-For: 6.6.6.6\r\nTraceparent: 00-theirs\r\n\
+const CLIENT: &str = "POST /x HTTP/1.1\r\nHost: api.example\r\nACCEPT:text/html\r\n\
+Authorization: Bearer a.b.c\r\nCookie:  a=b \r\nX-Tenant-Id: evil\r\nx-request-id: evil\r\n\
+X-Forwarded-For: 6.6.6.6\r\nTraceparent: 00-theirs\r\n\
 Connection: x-custom-hop\r\nX-Custom-Hop: 1\r\nX-Custom-A: 2\r\nx-custom-a: 3\r\nStripe-Signature: s\r\n\
 Content-Length: 5\r\nExpect: 100-continue\r\n\r\n";
 
@@ -104,7 +107,8 @@ fn webhook_rows_see_the_providers_signature() {
 
 const ANSWER: &str = "HTTP/1.1 201 Internal words\r\nserver: x\r\nSet-Cookie: a=1\r\nETag:\"e\"\r\n\
 SET-COOKIE: b=2\r\nX-Powered-By: y\r\nx-frame-options: ALLOWALL\r\nX-Internal-Node: n\r\n\
-Access-Control-Allow-Origin: *\r\nConnection: x-hop\r\nX-Hop: h\r\nContent-Length: 3\r\nX-Request-Id: theirs\r\n\
+Access-Control-Allow-Origin: *\r\nConnection: x-hop\r\nX-Hop: h\r\nContent-Length: 3\r\n\
+X-Request-Id: theirs\r\n\
 Location: /api/v1/x\r\n\r\n";
 
 fn facts(date: &HttpDate, framing: ClientFraming, persistence: Persistence) -> AnswerFacts<'_> {
@@ -265,7 +269,8 @@ proptest! {
 
     #[test]
     fn dates_agree_with_the_time_crate(seconds in 0_u64..20_000_000_000) {
-        let theirs = time::OffsetDateTime::from_unix_timestamp(seconds.try_into().expect("small")).expect("in range");
+        let signed = seconds.try_into().expect("small");
+        let theirs = time::OffsetDateTime::from_unix_timestamp(signed).expect("in range");
         let format = time::macros::format_description!(
             "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
         );
@@ -280,15 +285,16 @@ proptest! {
         names in prop::collection::vec("X-Custom-[A-Za-z]{1,8}", 0..6),
         values in prop::collection::vec("[!-~]([ -~]{0,20}[!-~])?", 6),
     ) {
-        let lines: String = names.iter().zip(&values).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let line = |(name, value)| format!("{name}: {value}\r\n");
+        let lines: String = names.iter().zip(&values).map(line).collect();
         let client = format!("POST /x HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
         let text = written(&client, RowKind::Ordinary, BodyFraming::Chunked, injected());
         let head = parsed(&text);
         prop_assert_eq!(head.framing(), BodyFraming::Chunked);
-        let passed: Vec<_> = head.fields().iter().filter(|field| field.known == KnownHeader::XCustom).map(|field| {
-            let (name, value) = (field.name_span.bytes(text.as_bytes()), field.value_span.bytes(text.as_bytes()));
-            (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(value).into_owned())
-        }).collect();
+        let text_of = |span: Span| String::from_utf8_lossy(span.bytes(text.as_bytes())).into_owned();
+        let custom = head.fields().iter().filter(|field| field.known == KnownHeader::XCustom);
+        let passed: Vec<_> =
+            custom.map(|field| (text_of(field.name_span), text_of(field.value_span))).collect();
         let sent: Vec<_> = names.iter().cloned().zip(values.iter().cloned()).collect();
         prop_assert_eq!(passed, sent);
     }

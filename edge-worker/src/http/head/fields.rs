@@ -1,4 +1,5 @@
-//! The fields of one head: where they are, which are known, and what framing and connection control they ask for.
+//! The fields of one head: where they are, which are known, and what framing and connection control they
+//! ask for.
 
 use super::known::KnownHeader;
 use super::lines::is_token_byte;
@@ -38,10 +39,11 @@ impl Fields {
     /// Takes over what `httparse` found in `bytes`.
     ///
     /// # Errors
-    /// Repeated or malformed framing fields, and both framing fields together (RFC 9112 section 6.3): which of
-    /// them another reader would believe is exactly what a smuggled request plays on.
+    /// Repeated or malformed framing fields, and both framing fields together (RFC 9112 section 6.3): which
+    /// of them another reader would believe is exactly what a smuggled request plays on.
     pub(super) fn fill(&mut self, headers: &[httparse::Header<'_>], bytes: &[u8]) -> Result<(), HeadFault> {
         self.clear();
+        self.list.reserve(headers.len());
         for header in headers {
             let known = KnownHeader::classify(header.name.as_bytes());
             match known {
@@ -105,7 +107,8 @@ impl Fields {
             .map(move |field| field.value_span.bytes(bytes))
     }
 
-    /// Whether `Connection` names this field, which then belongs to this connection only (RFC 9110 section 7.6.1).
+    /// Whether `Connection` names this field, which then belongs to this connection only (RFC 9110 section
+    /// 7.6.1).
     #[must_use]
     #[inline]
     pub fn nominated(&self, bytes: &[u8], name: &[u8]) -> bool {

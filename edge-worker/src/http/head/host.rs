@@ -10,14 +10,21 @@ pub fn is_valid(authority: &[u8]) -> bool {
         let (address, rest) = literal.split_at(close);
         return is_address(address) && is_port_suffix(rest.get(1..).unwrap_or_default());
     }
-    let colon = authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len());
-    let (name, port) = authority.split_at(colon);
-    !name.is_empty() && name.iter().all(|byte| is_name_byte(*byte)) && is_port_suffix(port)
+    let end = authority.iter().position(|byte| !NAME_BYTES[usize::from(*byte)]).unwrap_or(authority.len());
+    let (name, port) = authority.split_at(end);
+    !name.is_empty() && is_port_suffix(port)
 }
 
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
+/// Unreserved bytes (RFC 3986 section 2.3).
+static NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 /// The standard library decides what an IPv6 address is; zones have no place in an authority.
 fn is_address(text: &[u8]) -> bool {

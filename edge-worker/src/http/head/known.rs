@@ -1,4 +1,7 @@
-//! Header names the edge knows. A name is classified once, while its head is parsed; rules are then table look-ups.
+//! Header names the edge knows. A name is classified once, while its head is parsed; rules are then table
+//! look-ups.
+
+use memchr::memchr;
 
 /// A known name, or the family of names it belongs to. Spellings differ in case only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +67,8 @@ pub enum KnownHeader {
     XMethodOverride,
     XRewriteUrl,
     XApiKey,
-    /// A framing, API key or tenant name written with `_` for `-`, which some services would read as that name.
+    /// A framing, API key or tenant name written with `_` for `-`, which some services would read as that
+    /// name.
     SpelledAlike,
     // Ids.
     XRequestId,
@@ -128,7 +132,7 @@ impl KnownHeader {
         1 << (self as u8)
     }
 
-    /// Which name this is. Case is ignored (RFC 9110 section 5.1).
+    /// Which name this token is. Case is ignored (RFC 9110 section 5.1).
     #[must_use]
     #[inline]
     pub fn classify(name: &[u8]) -> Self {
@@ -162,7 +166,7 @@ impl KnownHeader {
 /// Names that are not listed singly: families, and spellings with `_`.
 fn unlisted(name: &[u8]) -> KnownHeader {
     let family = family(name);
-    if family != KnownHeader::Unknown || !name.contains(&b'_') {
+    if family != KnownHeader::Unknown || memchr(b'_', name).is_none() {
         return family;
     }
     let mut spelled = [0; NAME_BYTES_MAX];
@@ -206,11 +210,41 @@ fn exact(name: &[u8]) -> Option<KnownHeader> {
     loop {
         let index = usize::from(SLOTS[slot]);
         let (listed, known) = NAMES.get(index)?;
-        if listed.len() == name.len() && listed.as_bytes().eq_ignore_ascii_case(name) {
+        if is_alike(listed.as_bytes(), name) {
             return Some(*known);
         }
         slot = (slot + 1) % SLOTS_LENGTH;
     }
+}
+
+/// Whether a token is a listed name in any case. Setting one bit folds the case of several letters at once;
+/// of the bytes a token can hold, only letters become another byte of a listed name by it.
+#[inline]
+fn is_alike(listed: &[u8], name: &[u8]) -> bool {
+    if listed.len() != name.len() {
+        return false;
+    }
+    if let (Some(listed_end), Some(name_end)) = (listed.last_chunk(), name.last_chunk()) {
+        let (listed_words, name_words) = (listed.as_chunks().0, name.as_chunks().0);
+        return is_alike_8(listed_end, name_end)
+            && listed_words.iter().zip(name_words).all(|(listed, name)| is_alike_8(listed, name));
+    }
+    if let (Some(listed_end), Some(name_end)) = (listed.last_chunk(), name.last_chunk())
+        && let (Some(listed_start), Some(name_start)) = (listed.first_chunk(), name.first_chunk())
+    {
+        return is_alike_4(listed_end, name_end) && is_alike_4(listed_start, name_start);
+    }
+    listed.iter().zip(name).all(|(listed, name)| *listed == name | 0x20)
+}
+
+#[inline]
+fn is_alike_8(listed: &[u8; 8], name: &[u8; 8]) -> bool {
+    u64::from_ne_bytes(*listed) == u64::from_ne_bytes(*name) | 0x2020_2020_2020_2020
+}
+
+#[inline]
+fn is_alike_4(listed: &[u8; 4], name: &[u8; 4]) -> bool {
+    u32::from_ne_bytes(*listed) == u32::from_ne_bytes(*name) | 0x2020_2020
 }
 
 /// Mixes length, first, middle and last byte; equal for names that differ in case only.
@@ -234,9 +268,9 @@ const NAME_BYTES_MAX: usize = 48;
 /// Steps from a name's slot to its entry, at most.
 const PROBES_MAX: usize = 4;
 
-static SLOTS: [u8; SLOTS_LENGTH] = fill();
+pub(super) static SLOTS: [u8; SLOTS_LENGTH] = fill();
 
-const fn fill() -> [u8; SLOTS_LENGTH] {
+pub(super) const fn fill() -> [u8; SLOTS_LENGTH] {
     let mut slots = [EMPTY; SLOTS_LENGTH];
     let mut index = 0;
     while index < NAMES.len() {

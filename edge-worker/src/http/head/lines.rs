@@ -1,4 +1,5 @@
-//! Finds the end of a head line by line, resuming where the last call stopped, and refuses what no line may be.
+//! Finds the end of a head line by line, resuming where the last call stopped, and refuses what no line may
+//! be.
 
 use super::{HeadFault, HeadLimits};
 use memchr::memchr;
@@ -89,18 +90,36 @@ impl LineScan {
         if bytes.len() >= limits.head_bytes_max { Err(HeadFault::TooLarge) } else { Ok(None) }
     }
 
-    /// A lone carriage return may yet become an empty line.
+    /// A carriage return at the end may yet turn out to end the line.
     fn judge_partial(
         &self,
         line: &[u8],
         start_line: impl Fn(&[u8], Line) -> Result<(), HeadFault>,
     ) -> Result<(), HeadFault> {
-        if self.lines == 0 && line != b"\r" { start_line(line, Line::Partial) } else { Ok(()) }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if self.lines == 0 { start_line(line, Line::Partial) } else { Ok(()) }
     }
 }
 
-/// RFC 9110 section 5.6.2.
+/// Bytes of a token (RFC 9110 section 5.6.2).
 #[must_use]
+#[inline]
 pub fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN_BYTES[usize::from(byte)]
 }
+
+static TOKEN_BYTES: [bool; 256] = {
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut table = [false; 256];
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    let mut byte = 0;
+    while byte < 128_u8 {
+        table[byte as usize] |= byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};

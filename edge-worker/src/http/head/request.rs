@@ -48,11 +48,12 @@ enum Target {
 }
 
 impl RequestHead {
-    /// Parses the head at the start of `bytes`. After `Partial`, the next call continues where this one stopped;
-    /// `bytes` must then start with the same bytes.
+    /// Parses the head at the start of `bytes`. After `Partial`, the next call continues where this one
+    /// stopped; `bytes` must then start with the same bytes.
     ///
     /// # Errors
-    /// The head is refused and the connection has to be closed. The same bytes are refused however they arrive.
+    /// The head is refused and the connection has to be closed. The same bytes are refused however they
+    /// arrive.
     pub fn parse(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Progress, HeadFault> {
         let judge = |line: &[u8], state| start_line(line, state, limits.target_bytes_max);
         let found = self.scan.advance(bytes, limits, Leading::OneEmptyLine, judge);
@@ -281,7 +282,7 @@ fn start_line(line: &[u8], state: Line, target_bytes_max: usize) -> Result<(), H
         };
     };
     let (target, rest) = rest.split_at(target_end);
-    if target.is_empty() || target.iter().any(|byte| byte.is_ascii_control()) {
+    if target.is_empty() {
         return Err(MALFORMED);
     }
     if !target.is_ascii() {
@@ -294,8 +295,7 @@ fn start_line(line: &[u8], state: Line, target_bytes_max: usize) -> Result<(), H
 fn version(text: &[u8], state: Line) -> Result<(), Option<HeadFault>> {
     const VERSION_BYTES: usize = 8;
     if state == Line::Partial {
-        // A carriage return may have arrived without its line feed.
-        return if text.len() > VERSION_BYTES + 1 { Err(None) } else { Ok(()) };
+        return if text.len() > VERSION_BYTES { Err(None) } else { Ok(()) };
     }
     match text {
         b"HTTP/1.1" | b"HTTP/1.0" => Ok(()),

@@ -1,4 +1,5 @@
-//! The head of a service's answer. A service is trusted less than its answers deserve: the same strictness holds.
+//! The head of a service's answer. A service is trusted less than its answers deserve: the same strictness
+//! holds.
 
 use super::fields::{Chunking, Field, Fields};
 use super::known::KnownHeader;
@@ -73,7 +74,8 @@ impl ResponseHead {
         self.version
     }
 
-    /// `request_method` is the method of the request that is answered: HEAD has no body whatever the head says.
+    /// `request_method` is the method of the request that is answered: HEAD has no body whatever the head
+    /// says.
     #[must_use]
     pub fn framing(&self, request_method: Method) -> ResponseFraming {
         if request_method == Method::Head || matches!(self.status, 204 | 304) {
@@ -149,8 +151,10 @@ impl ResponseHead {
 }
 
 /// Something that is not HTTP is noticed at its first byte, not when time is up.
-fn start_line(line: &[u8], _: Line) -> Result<(), HeadFault> {
+fn start_line(line: &[u8], state: Line) -> Result<(), HeadFault> {
     const PROTOCOL: &[u8] = b"HTTP/1.";
     let front = line.get(..PROTOCOL.len()).unwrap_or(line);
-    if PROTOCOL.starts_with(front) { Ok(()) } else { Err(HeadFault::Bad("The answer is not HTTP/1.")) }
+    let wanted =
+        if state == Line::Complete { PROTOCOL } else { PROTOCOL.get(..front.len()).unwrap_or(PROTOCOL) };
+    if front == wanted { Ok(()) } else { Err(HeadFault::Bad("The answer is not HTTP/1.")) }
 }

@@ -97,3 +97,8 @@ fn a_name_with_underscores_is_never_one_whose_value_is_read() {
     let long = format!("x_internal_{}", "y".repeat(200));
     assert_eq!(KnownHeader::classify(long.as_bytes()), KnownHeader::XInternal);
 }
+
+#[test]
+fn the_table_of_names_is_the_one_the_compiler_filled() {
+    assert_eq!(known::fill(), known::SLOTS);
+}

@@ -345,6 +345,29 @@ fn every_rule_that_strips_is_noticed_by_the_quick_test() {
     for known in all {
         let strips = matches!(request_rule(known), RequestRule::Strip(_));
         assert_eq!(strips, STRIPPED_BITS & known.bit() != 0, "{known:?}");
+        assert_eq!(stripped_bit(known), if strips { known.bit() } else { 0 }, "{known:?}");
     }
     assert_eq!(request_rule(KnownHeader::Unknown), RequestRule::Drop);
+}
+
+#[test]
+fn every_stripped_name_is_stripped_in_any_spelling() {
+    let families = known::FAMILIES.iter().map(|(prefix, known)| (format!("{prefix}any"), *known));
+    let names = known::NAMES.iter().map(|(name, known)| ((*name).to_owned(), *known));
+    for (name, known) in names.chain(families) {
+        let RequestRule::Strip(header) = request_rule(known) else { continue };
+        let dashes: Vec<usize> = name.match_indices('-').map(|(at, _)| at).collect();
+        for chosen in 1..1_u32 << dashes.len() {
+            let mut spelled = name.clone().into_bytes();
+            for (bit, at) in dashes.iter().enumerate() {
+                if chosen & (1 << bit) != 0 {
+                    spelled[*at] = b'_';
+                }
+            }
+            let rule = request_rule(KnownHeader::classify(&spelled));
+            let text = String::from_utf8_lossy(&spelled).into_owned();
+            let other = RequestRule::Strip(StrippedHeader::Other);
+            assert!(rule == RequestRule::Strip(header) || rule == other, "{text}: {rule:?}");
+        }
+    }
 }

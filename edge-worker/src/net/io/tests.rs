@@ -51,7 +51,7 @@ fn closing_the_gate_ends_every_accept_and_loses_no_connection_that_was_won() {
             let (listener, gate, wheel) = (Rc::clone(&listener), Rc::clone(&gate), Rc::clone(&wheel));
             let (served, ended) = (Rc::clone(&served), Rc::clone(&ended));
             spawn(async move {
-                while !gate.is_closed() || listener.has_waiting() {
+                while !gate.is_closed() {
                     let Ok((accepted, _)) = listener.accept(&gate).await else { continue };
                     let mut stream = accepted.adopt(&wheel);
                     let (result, _) = stream.write_all(b"welcome".to_vec(), PATIENCE_MS).await;
@@ -118,11 +118,7 @@ fn an_expired_read_ends_and_keeps_its_buffer_and_its_descriptor_is_closed() {
         // Closing is an operation of the ring too.
         sleep(Duration::from_millis(20)).await;
     });
-    assert!(
-        open_descriptors() <= before + 4,
-        "descriptors leak: {before} before, {} after",
-        open_descriptors()
-    );
+    assert!(open_descriptors() <= before + 4, "descriptors leak: {before} before, {} after", open_descriptors());
 }
 
 #[test]
@@ -210,9 +206,8 @@ fn a_write_to_a_peer_that_does_not_read_expires() {
 fn a_connect_that_is_abandoned_leaves_no_descriptor() {
     on_both(|wheel| async move {
         // A listener whose queue is full answers no further connect.
-        let socket =
-            rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None)
-                .expect("a socket can be made");
+        let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None)
+            .expect("a socket can be made");
         rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a port is free");
         rustix::net::listen(&socket, 0).expect("a bound socket can listen");
         let listener = StdListener::from(socket);

@@ -35,6 +35,7 @@ fn a_line_is_one_json_object_with_time_level_msg_and_fields() {
     let text = logged(|| tracing::warn!(slot = 3_u64, reason = "silent", whole = true, "worker killed"));
     assert_eq!(text.matches('\n').count(), 1);
     let line: Value = serde_json::from_str(&text).expect("JSON");
+    assert!(text.starts_with("{\"time\":\"") && text.contains("Z\",\"level\":\"warn\",\"msg\":"), "{text}");
     assert_eq!(line["level"], "warn");
     assert_eq!(line["msg"], "worker killed");
     assert_eq!((&line["slot"], &line["reason"], &line["whole"]), (&3.into(), &"silent".into(), &true.into()));

@@ -406,6 +406,12 @@ fn limits_hold_to_the_byte() {
     assert_eq!(parse("GET /2345678901 HTTP/1.1\r\nHost: a\r\n\r\n"), Err(HeadFault::TargetTooLong));
     assert_eq!(parse("GET /2345678901"), Err(HeadFault::TargetTooLong), "before the line is complete");
     assert_eq!(parse("GET /234567890"), Ok(Progress::Partial));
+    assert_eq!(
+        parse("GET /234567890\r"),
+        Ok(Progress::Partial),
+        "the line may end here, and is then malformed"
+    );
+    assert!(is_bad(&parse("GET /234567890\r\n")));
     assert_eq!(parse("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nC: d\r\n"), Err(HeadFault::TooLarge));
     assert_eq!(parse("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n"), Ok(Progress::Partial));
 }

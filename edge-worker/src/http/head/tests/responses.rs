@@ -69,12 +69,14 @@ fn what_is_not_http_is_noticed_at_once() {
     let mut head = ResponseHead::default();
     assert!(head.parse(b"2", &LIMITS).is_err());
     assert_eq!(head.parse(b"HTT", &LIMITS), Ok(Progress::Partial));
+    assert_eq!(head.parse(b"HTT\r", &LIMITS), Ok(Progress::Partial));
+    assert!(is_bad(&head.parse(b"HTT\r\n", &LIMITS)));
 }
 
 #[test]
 fn interim_answers_are_skipped_and_bounded() {
-    let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\n\
-                Content-Length: 2\r\n\r\nok";
+    let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\
+                HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok";
     for arrived in 0..text.len() - 2 {
         let mut head = ResponseHead::default();
         assert_eq!(head.parse(&text.as_bytes()[..arrived], &LIMITS), Ok(Progress::Partial));
@@ -113,7 +115,8 @@ proptest! {
     #[test]
     fn the_answer_does_not_depend_on_how_it_arrives(
         pieces in prop::collection::vec(prop::sample::select(vec![
-            "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 \r\n\r\n", "HTTP/1.0 204\r\n", "A: b\r\n", "Content-Length: 3\r\n",
+            "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 \r\n\r\n", "HTTP/1.0 204\r\n", "A: b\r\n",
+            "Content-Length: 3\r\n",
             "\r\n", "\n", "\r", " ", "x", "Transfer-Encoding: chunked\r\n", "HTTP/1.1 101 x\r\n\r\n",
         ]), 0..9),
         step in 1_usize..7,
