@@ -203,7 +203,7 @@ impl Edge {
         let edge = Edge { process, address, admin, runtime_dir };
         eventually("the edge has started", || {
             let mut client = Client::try_connect(edge.admin).ok()?;
-            let answer = client.request("GET", "/health/startup").try_send().ok()?;
+            let answer = client.request("GET", "/health/startup").host("127.0.0.1").try_send().ok()?;
             (answer.status == 200).then_some(())
         });
         edge

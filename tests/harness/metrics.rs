@@ -25,7 +25,7 @@ impl Metrics {
 
     /// The sum of all samples of this name whose labels include these; 0 if there is none.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.matching(name, labels).map(|sample| sample.value).sum()
+        self.matching(name, labels).fold(0.0, |sum, sample| sum + sample.value)
     }
 
     /// The same as a count, since counters of requests are whole.
