@@ -9,6 +9,7 @@ use crate::identity::verifier::Verifier;
 use crate::inheritance::{Inheritance, Leave, read_settings};
 use crate::net::buffers::Buffers;
 use crate::net::io::{self, AcceptGate, Driver, Listener, SocketWheel, Stream};
+use crate::net::vigil::Vigils;
 use crate::net::wheel::{Reason, TICK_MS, Wheel};
 use crate::net::{door, guard};
 use crate::pipeline::parse::Ids;
@@ -45,6 +46,7 @@ pub struct Worker {
     pub journal: &'static Journal,
     pub meters: Meters,
     pub wheel: Rc<SocketWheel>,
+    pub vigils: Rc<Vigils>,
     pub buffers: Buffers,
     pub heads: RefCell<Vec<RequestHead>>,
     pub upstreams: Upstreams,
@@ -127,6 +129,7 @@ impl Worker {
             journal: &shared.journals[slot.index()],
             meters: Meters::new(&shared.counters[slot.index()], &settings.names, slot.index() as u16),
             wheel: Rc::new(Wheel::new(now)),
+            vigils: Rc::default(),
             buffers: Buffers::default(),
             heads: RefCell::default(),
             upstreams,
@@ -185,6 +188,7 @@ impl Worker {
                 beat_at = now.millis().0 + HEARTBEAT_MS;
                 self.block.beat(now.millis().0);
                 self.upstreams.sweep(&self.wheel);
+                self.vigils.look(io::is_reset, io::shut_both);
             }
         }
     }
@@ -253,6 +257,7 @@ impl Worker {
         Means {
             upstreams: &self.upstreams,
             wheel: &self.wheel,
+            vigils: &self.vigils,
             buffers: &self.buffers,
             limits: &self.settings.limits,
         }

@@ -87,6 +87,8 @@ pub struct Downloaded {
     pub persistent: bool,
     /// The client was told that its connection closes.
     pub closing: bool,
+    /// Only the connection's end marks the end of the answer.
+    pub until_close: bool,
     /// The body stopped coming.
     pub silent: bool,
 }
@@ -110,6 +112,7 @@ pub async fn download(
                 bytes: 0,
                 persistent: false,
                 closing: false,
+                until_close: false,
                 silent: false,
             };
         }
