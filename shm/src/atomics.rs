@@ -98,3 +98,20 @@ impl<T: Zeroed> Zeroed for crossbeam::utils::CachePadded<T> {
         crossbeam::utils::CachePadded::new(T::zeroed())
     }
 }
+
+/// Runs a model in every interleaving and collects what it returned. A model says which outcomes it expects, because
+/// loom 0.7 leaves some interleavings out: a load and a store of one word by one thread hide an earlier load of that
+/// word by another. Models therefore write in the main thread and read in the one that they spawn.
+#[cfg(all(test, loom))]
+pub(crate) fn outcomes<T>(model: impl Fn() -> T + Send + Sync + 'static) -> std::collections::BTreeSet<T>
+where
+    T: Ord + Send + 'static,
+{
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
+    let collected = std::sync::Arc::clone(&seen);
+    loom::model(move || {
+        let outcome = model();
+        collected.lock().expect("no model panics while it holds this").insert(outcome);
+    });
+    std::mem::take(&mut *seen.lock().expect("no model panics while it holds this"))
+}
