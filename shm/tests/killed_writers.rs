@@ -1,8 +1,8 @@
-//! Kills writers with SIGKILL, thousands of times, while readers look on: no identity is ever wrong, every claim comes
-//! back, no record is torn and no count goes back.
+//! Kills writers with SIGKILL, thousands of times, while readers look on: no identity is ever wrong, every
+//! claim comes back, no record is torn and no count goes back.
 //!
-//! The writers are forked children. `FLOODGATE_SEED` repeats a run as far as the scheduler allows; `FLOODGATE_KILLS`
-//! changes how often they are killed.
+//! The writers are forked children. `FLOODGATE_SEED` repeats a run as far as the scheduler allows;
+//! `FLOODGATE_KILLS` changes how often they are killed.
 
 #![cfg(not(loom))]
 
@@ -95,8 +95,9 @@ impl Trial {
     fn spawn(&mut self, index: usize) {
         self.generation += 1;
         let random = Random(self.random.next());
-        // SAFETY: the child uses its copy of this process, maps the region anew, allocates (which the C library allows
-        // after a fork) and waits for no thread of its parent; it ends without running anything of its parent's.
+        // SAFETY: the child uses its copy of this process, maps the region anew, allocates (which the C
+        // library allows after a fork) and waits for no thread of its parent; it ends without running
+        // anything of its parent's.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             write_until_killed(&self.region, index, self.generation, random);
@@ -136,8 +137,8 @@ impl Trial {
         self.drain();
     }
 
-    /// Looks at the region until the writer has worked for a while, so that it dies in the middle of its work however
-    /// slow the machine is.
+    /// Looks at the region until the writer has worked for a while, so that it dies in the middle of its work
+    /// however slow the machine is.
     fn wait_for(&mut self, index: usize, operations: u64) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.region.shared().workers[index].heartbeat_ms() < operations {
@@ -203,8 +204,8 @@ impl Drop for Trial {
     }
 }
 
-/// What a child does: takes the region as a worker would, and writes without end. A wrong identity ends it by abort,
-/// which its parent notices.
+/// What a child does: takes the region as a worker would, and writes without end. A wrong identity ends it by
+/// abort, which its parent notices.
 fn write_until_killed(region: &SupervisorRegion, index: usize, generation: u32, random: Random) -> ! {
     let failure = catch_unwind(AssertUnwindSafe(|| {
         let die_with_parent = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
@@ -253,7 +254,8 @@ fn find(region: &Shared, number: u64) -> bool {
     found.is_some()
 }
 
-/// Digest and identity of a token. Worked out before the first fork, so that writers spend their time in the region.
+/// Digest and identity of a token. Worked out before the first fork, so that writers spend their time in the
+/// region.
 fn known(number: u64) -> &'static ([u8; 32], CachedToken) {
     static ALL: LazyLock<Vec<([u8; 32], CachedToken)>> =
         LazyLock::new(|| (0..TOKENS).map(|number| (digest(number), token(number))).collect());
@@ -266,8 +268,8 @@ fn digest(number: u64) -> [u8; 32] {
     words.map(u64::to_le_bytes).concat().try_into().expect("four words")
 }
 
-/// The one identity that belongs to a token's number. All tokens of a bucket have texts of the same lengths, so that a
-/// mixture of two looks like a token and only the protocol tells that it is none.
+/// The one identity that belongs to a token's number. All tokens of a bucket have texts of the same lengths,
+/// so that a mixture of two looks like a token and only the protocol tells that it is none.
 fn token(number: u64) -> CachedToken {
     let mut shape = Random(number % BUCKETS);
     let mut random = Random(!number);

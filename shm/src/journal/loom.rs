@@ -31,7 +31,8 @@ fn the_consumer_sees_whole_records_in_order_while_the_ring_wraps() {
         assert_eq!(journal.dropped(), 3 - pushed.len() as u64);
         (beside.len(), pushed.len())
     });
-    // Beside the producer: nothing yet, one record or two. The third found room if one had been given back in time.
+    // Beside the producer: nothing yet, one record or two. The third found room if one had been given back in
+    // time.
     assert_eq!(seen, BTreeSet::from([(0, 2), (1, 2), (2, 2), (1, 3), (2, 3)]));
 }
 
@@ -54,7 +55,8 @@ fn a_successor_goes_on_where_a_dead_producer_stopped() {
         let journal = Arc::new(Journal::<2, 2>::zeroed());
         let consumer = Arc::clone(&journal);
         let thread = ::loom::thread::spawn(move || drained(&consumer));
-        // The first producer dies in the middle of its second record; its successor starts after it was reaped.
+        // The first producer dies in the middle of its second record; its successor starts after it was
+        // reaped.
         assert!(journal.push(&[1, 3]));
         let unfinished = journal.record(1);
         unfinished.position.store(1);
