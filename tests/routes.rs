@@ -91,6 +91,10 @@ fn with_rights_every_row_reaches_the_mount_of_its_service() {
     for row in table().iter().filter(|row| is_decided_from_claims(row) && !needs_a_later_stage(&row.notes)) {
         let Target::Service { service, upstream } = &row.target else { continue };
         let name = SERVICES.get(usize::from(service.0)).expect("a service of the table").0;
+        // Everything below the bare path is Y1's: a parameter beats a remainder.
+        if row.template == "/api/v1/analytics/metrics/**" {
+            continue;
+        }
         for method in row.methods.iter().filter(|method| *method != Method::Head) {
             let path = path_of(row, Some(USER));
             let wanted = target_of(upstream, &path);
@@ -214,14 +218,11 @@ fn fans_read_venues_and_events() {
 }
 
 #[test]
-fn a_singular_alias_has_the_access_of_its_plural_and_says_that_it_is_old() {
+fn a_singular_alias_has_the_access_of_its_plural() {
     let backend = Backend::start();
     let edge = Edge::start(&backend);
     edge.get("/api/v1/event/x").expect_problem(401, "AUTHENTICATION_ERROR");
     let answer = edge.fetch_as(&Token::valid().build(), "/api/v1/event/x?y=1");
     answer.expect_status(200);
     assert_eq!(backend.only().target(), "/api/v1/events/x?y=1");
-    assert_eq!(answer.header("deprecation"), Some("true"));
-    let link = answer.header("link").expect("the successor is named");
-    assert!(link.contains("/api/v1/events") && link.contains("rel=\"successor-version\""), "{link}");
 }

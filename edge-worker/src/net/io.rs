@@ -247,7 +247,13 @@ impl<'s> Reader<'s> {
     }
 
     /// The same, leaving off after `most` bytes, so that nothing of a next request is taken.
-    pub async fn read_up_to(&mut self, buffer: Vec<u8>, most: usize, reason: Reason, within_ms: u64) -> Filled {
+    pub async fn read_up_to(
+        &mut self,
+        buffer: Vec<u8>,
+        most: usize,
+        reason: Reason,
+        within_ms: u64,
+    ) -> Filled {
         self.timer.arm(reason, within_ms);
         let filled = buffer.len();
         debug_assert!(filled < buffer.capacity() && most > 0, "a read needs room");

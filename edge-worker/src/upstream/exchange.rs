@@ -67,7 +67,9 @@ pub struct Exchanged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The whole answer was sent. `closing`: the client was told that the connection closes.
-    Complete { closing: bool },
+    Complete {
+        closing: bool,
+    },
     /// Nothing was sent to the client yet.
     Refused(Rejection),
     /// The service broke off after its head had been passed on. `until_close`: only a reset tells the client.
@@ -268,7 +270,16 @@ fn remaining(call: &Call<'_>, means: Means<'_>) -> u64 {
 
 impl Exchanged {
     fn without_answer(end: End, in_step: bool) -> Self {
-        Exchanged { end, upstream_status: None, bytes_in: 0, bytes_out: 0, surplus: Vec::new(), in_step, connected: false, silent: false }
+        Exchanged {
+            end,
+            upstream_status: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            surplus: Vec::new(),
+            in_step,
+            connected: false,
+            silent: false,
+        }
     }
 }
 
