@@ -235,8 +235,9 @@ impl Worker {
         }
         if self.load.connections.get() > 0 {
             self.load.cutting.set(true);
-            self.wheel.hasten(None, Reason::Cut, 0);
             while self.load.connections.get() > 0 && elapsed_ms() < cut_after_ms + CUT_GRACE_MS {
+                // Again at every tick: a connection that is busy sets its deadlines anew.
+                self.wheel.hasten(None, Reason::Cut, 0);
                 io::sleep(Duration::from_millis(TICK_MS)).await;
             }
             self.load.cut.set(self.load.cut.get() + self.load.in_flight.get() as u64);

@@ -61,7 +61,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: IpAddr) {
         match after {
             After::KeepAlive => {}
             After::Close => {
-                connection.linger().await;
+                connection.linger(&worker).await;
                 break;
             }
             After::Abort => break,
@@ -136,15 +136,17 @@ impl Connection {
 
     /// Says that nothing more comes and reads for a moment what is still under way: closing at once would
     /// reset the connection and could take the answer with it (RFC 9112 section 9.6).
-    async fn linger(&mut self) {
+    async fn linger(&mut self, worker: &Worker) {
         self.stream.shut_write();
+        let until = worker.wheel.now().0 + LINGER_MS;
         let mut thrown_away = 0;
         while thrown_away < LINGER_BYTES_MAX {
             self.inbound.clear();
             if self.inbound.capacity() == 0 {
                 self.inbound.reserve_exact(IDLE_BUFFER_BYTES);
             }
-            let filled = self.stream.read(std::mem::take(&mut self.inbound), Reason::Linger, LINGER_MS).await;
+            let within_ms = until.saturating_sub(worker.wheel.now().0);
+            let filled = self.stream.read(std::mem::take(&mut self.inbound), Reason::Linger, within_ms).await;
             self.inbound = filled.buffer;
             if filled.end.is_some() {
                 return;

@@ -2,6 +2,7 @@
 
 use super::connection;
 use super::io::{self, AcceptGate, Accepted, Listener};
+use super::wheel::Reason;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond;
 use crate::telemetry::labels::ConnectionRefusal;
@@ -14,6 +15,8 @@ use std::time::Duration;
 const STARVED_PAUSE: Duration = Duration::from_millis(20);
 /// A refused client gets this long to read why.
 const REFUSAL_WRITE_MS: u64 = 500;
+/// What is read of the request of a refused client.
+const REFUSED_BYTES: usize = 16_384;
 
 /// One of several accept loops of a listener. Ends when the gate is closed.
 pub async fn admit(worker: Rc<Worker>, listener: Rc<Listener>) {
@@ -70,5 +73,8 @@ async fn refuse(worker: Rc<Worker>, mut stream: io::Stream) {
     let answer = respond::unasked(&worker, Rejection::Overloaded);
     if stream.write_all(answer, REFUSAL_WRITE_MS).await.0.is_ok() {
         stream.shut_write();
+        // Closing over an unread request would reset the connection and could take the answer with it.
+        let unread = Vec::with_capacity(REFUSED_BYTES);
+        drop(stream.read(unread, Reason::Linger, REFUSAL_WRITE_MS).await);
     }
 }

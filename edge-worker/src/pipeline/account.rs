@@ -139,13 +139,14 @@ impl Ledger {
                 worker.meters.timeout(service, phase);
             }
         }
-        // Whatever ends while the drain cuts was cut by it.
-        let cutting = worker.load.cutting.get();
-        if ending.cut || cutting {
+        // What ends without its answer while the drain cuts was cut by it.
+        let incomplete = ending.rejection.is_some() || ending.status == CLIENT_GONE_STATUS;
+        let cut = ending.cut || (worker.load.cutting.get() && incomplete);
+        if cut {
             worker.meters.closed_under_request();
         }
         if worker.load.draining.get() {
-            let tally = if cutting { &worker.load.cut } else { &worker.load.finished };
+            let tally = if cut { &worker.load.cut } else { &worker.load.finished };
             tally.set(tally.get() + 1);
         }
         if !self.is_silent() {

@@ -1,6 +1,6 @@
 //! What the edge answers itself, from the region; a scrape of the metrics goes on to the supervisor.
 
-use super::account::{Ending, Ledger};
+use super::account::{CLIENT_GONE_STATUS, Ending, Ledger};
 use super::circuit::Passage;
 use super::rejection::Rejection;
 use super::respond::{self, Answer, Asker, Content};
@@ -90,7 +90,7 @@ pub async fn scrape(
         reply: &reply,
     };
     let exchanged = exchange::exchange(&mut connection.stream, call, worker.means()).await;
-    let status = exchanged.upstream_status.unwrap_or(0);
+    let status = exchanged.upstream_status.unwrap_or(CLIENT_GONE_STATUS);
     match exchanged.end {
         End::Refused(rejection) => respond::refuse(worker, connection, ledger, asker, rejection).await,
         End::Complete { closing } => {

@@ -1,6 +1,6 @@
 //! A connection to one of a service's instances: from the pool, or new within the deadline.
 
-use super::pool::{PoolIndex, Pools, Use};
+use super::pool::{PoolIndex, Pools};
 use crate::config::limits::CONNECT_TIMEOUT_MS;
 use crate::config::services::{Service, ServiceId};
 use crate::net::io::{SocketWheel, Stream};
@@ -95,7 +95,6 @@ impl Upstreams {
         &self,
         destination: Destination,
         instance: usize,
-        purpose: Use,
         within_ms: u64,
         wheel: &Rc<SocketWheel>,
     ) -> Result<Connected, ConnectFault> {
@@ -106,7 +105,7 @@ impl Upstreams {
             return Ok(Connected { stream, reused: false, pool: None });
         };
         let target = self.target(service, instance).ok_or(ConnectFault::Unresolved)?;
-        if let Some(stream) = self.pools.take(target.pool, purpose, wheel.now()) {
+        if let Some(stream) = self.pools.take(target.pool) {
             return Ok(Connected { stream, reused: true, pool: Some(target.pool) });
         }
         self.open(target, within, wheel).await

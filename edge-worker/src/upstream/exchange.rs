@@ -2,7 +2,6 @@
 
 use super::connect::{ConnectFault, Connected, Destination, Upstreams};
 use super::download::{self, DownloadEnd, Downloaded, NoAnswer, Reply};
-use super::pool::Use;
 use super::upload::{self, LINGER_MS, UploadEnd, Uploaded};
 use crate::clock::Millis;
 use crate::config::limits::Limits;
@@ -104,24 +103,18 @@ impl Progress {
 /// life is replaced once, if the request may be repeated (RFC 9110 section 9.2.2).
 pub async fn exchange(client: &mut Stream, call: Call<'_>, means: Means<'_>) -> Exchanged {
     let bodiless = call.framing == BodyFraming::None;
-    let purpose = if bodiless && call.method.is_read() { Use::Repeatable } else { Use::Once };
     let within_ms = remaining(&call, means);
-    let connecting =
-        means.upstreams.connect(call.destination, call.instance, purpose, within_ms, means.wheel);
+    let connecting = means.upstreams.connect(call.destination, call.instance, within_ms, means.wheel);
     let connected = match connecting.await {
         Ok(connected) => connected,
         Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), bodiless),
     };
     let mut head = means.buffers.answer();
-    let vigil = means.vigils.keep(client.descriptor(), connected.stream.descriptor());
-    let mut exchanged = match bodiless {
+    let exchanged = match bodiless {
         true => repeat(client, call, connected, &mut head, means).await,
         false => with_body(client, call, connected, &mut head, means).await,
     };
     means.buffers.give_back_answer(head);
-    if vigil.is_over() {
-        exchanged.end = End::ClientGone;
-    }
     exchanged
 }
 
@@ -136,7 +129,13 @@ async fn repeat(
     let repeatable = call.method.is_read();
     let mut request = std::mem::take(&mut call.head);
     loop {
-        let downloaded = without_body(client, &mut connected, &mut request, &call, head, means).await;
+        let vigil = means.vigils.keep(client.descriptor(), connected.stream.descriptor());
+        let mut downloaded = without_body(client, &mut connected, &mut request, &call, head, means).await;
+        if vigil.is_over() {
+            downloaded.end = DownloadEnd::ClientGone;
+        }
+        // The vigil names this connection; it ends before another takes its place.
+        drop(vigil);
         let stale = downloaded.end == DownloadEnd::NoAnswer(NoAnswer::Silent) && connected.reused;
         if let (true, true, Destination::Service(service)) = (stale, repeatable, call.destination) {
             let within_ms = remaining(&call, means);
@@ -161,9 +160,9 @@ async fn without_body(
 ) -> Downloaded {
     let progress = Progress { answered: Cell::new(false), uploaded: Cell::new(true) };
     let mut upstream = connected.stream.sides();
-    let writing = upstream.writer.write_all(std::mem::take(request), means.limits.write_timeout_ms);
+    let within_ms = means.limits.write_timeout_ms.min(remaining(call, means));
     // A service that takes no more may have answered all the same; the read finds out.
-    let (_, returned) = writing.await;
+    let (_, returned) = upstream.writer.write_all(std::mem::take(request), within_ms).await;
     *request = returned;
     let plan = download_plan(call, means);
     download::download(&mut upstream.reader, &mut client.sides().writer, head, plan, &progress).await
@@ -183,6 +182,7 @@ async fn with_body(
         }
     }
     let progress = Progress::default();
+    let vigil = means.vigils.keep(client.descriptor(), connected.stream.descriptor());
     let request = std::mem::take(&mut call.head);
     let (mut client, mut upstream) = (client.sides(), connected.stream.sides());
     let client_timer = client.reader.timer();
@@ -191,6 +191,7 @@ async fn with_body(
         bytes_max: call.body_bytes_max,
         limits: means.limits,
         buffers: means.buffers,
+        wheel: means.wheel,
     };
     let uploading = async {
         let (reader, writer) = (&mut client.reader, &mut upstream.writer);
@@ -210,8 +211,16 @@ async fn with_body(
         }
         downloaded
     };
-    let (uploaded, downloaded) = join(uploading, downloading).await;
-    settle(downloaded, Some(uploaded), connected, means)
+    let (uploaded, mut downloaded) = join(uploading, downloading).await;
+    client_timer.disarm();
+    let silenced = client_timer.fired().is_some();
+    if vigil.is_over() {
+        downloaded.end = DownloadEnd::ClientGone;
+    }
+    drop(vigil);
+    let exchanged = settle(downloaded, Some(uploaded), connected, means);
+    // A client that is no longer listened to can send no further request.
+    Exchanged { in_step: exchanged.in_step && !silenced, ..exchanged }
 }
 
 /// Joins the ends of both directions into one, and gives the connection back if it is in step.

@@ -9,7 +9,7 @@ use crate::config::limits::Limits;
 use crate::http::body::{self, Decoder};
 use crate::http::head::BodyFraming;
 use crate::net::buffers::Buffers;
-use crate::net::io::{ReadEnd, Reader, Writer};
+use crate::net::io::{ReadEnd, Reader, SocketWheel, Writer};
 use crate::net::wheel::Reason;
 
 /// How long a client may go on sending a body that nobody wants any more.
@@ -23,6 +23,7 @@ pub struct Plan<'p> {
     pub bytes_max: u64,
     pub limits: &'p Limits,
     pub buffers: &'p Buffers,
+    pub wheel: &'p SocketWheel,
 }
 
 /// How the upload ended.
@@ -102,13 +103,16 @@ impl<'p> Carrier<'p> {
         input: &mut Vec<u8>,
         progress: &Progress,
     ) -> UploadEnd {
+        let mut linger_until = None;
         loop {
             self.send(writer, progress).await;
             if self.decoder.is_done() {
                 return UploadEnd::Done;
             }
             let (reason, within_ms) = if progress.is_answered() {
-                (Reason::Linger, LINGER_MS)
+                // One moment for all that is left, however it trickles in.
+                let until = *linger_until.get_or_insert(self.plan.wheel.now().0 + LINGER_MS);
+                (Reason::Linger, until.saturating_sub(self.plan.wheel.now().0))
             } else {
                 (Reason::Body, self.plan.limits.body_idle_timeout_ms)
             };

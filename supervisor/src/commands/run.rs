@@ -159,7 +159,7 @@ async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFa
     let notifier = Notifier::new(&NotifyEnvironment::read());
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool)));
     let hooks = hooks(&exporter);
-    tokio::task::spawn_local(look_on(settings, admin, region, spool.clone(), Rc::clone(&exporter), workers));
+    look_on(settings, admin, region, spool.clone(), Rc::clone(&exporter), workers);
     let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks).run().await;
     exporter.borrow_mut().drain();
     Ok(outcome)
@@ -201,7 +201,7 @@ fn hooks(exporter: &Rc<RefCell<Exporter>>) -> Hooks {
 }
 
 /// Everything beside keeping workers: access log, probes, metrics and health. Runs as long as the node.
-async fn look_on(
+fn look_on(
     settings: Settings,
     doors: Doors,
     region: &'static SupervisorRegion,
@@ -225,11 +225,10 @@ async fn look_on(
     let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current));
     let board =
         Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() };
-    tokio::join!(
-        export::run(&exporter),
-        probes::run(board, &services, &names),
-        admin.serve(doors.listener, doors.socket)
-    );
+    // Three tasks: a fault in one must not silence the others.
+    drop(tokio::task::spawn_local(async move { export::run(&exporter).await }));
+    drop(tokio::task::spawn_local(async move { probes::run(board, &services, &names).await }));
+    drop(tokio::task::spawn_local(admin.serve(doors.listener, doors.socket)));
 }
 
 /// The region lives as long as the process, as its mappings do.
