@@ -10,6 +10,13 @@ fn token() -> String {
     Token::valid().build()
 }
 
+/// Waits until the log says that the workers were told.
+fn drain_has_begun(edge: &Edge) {
+    eventually("the drain has begun", || {
+        edge.log_lines().iter().any(|line| line.contains("told to stop accepting")).then_some(())
+    });
+}
+
 #[test]
 fn an_idle_edge_ends_at_once_with_success() {
     for signal in [Signal::TERM, Signal::INT] {
@@ -71,12 +78,17 @@ fn a_keep_alive_connection_loses_no_request_in_the_drain() {
         client.fetch_as(&token, ROW).expect_status(200);
     }
     edge.signal(Signal::TERM);
+    drain_has_begun(&edge);
     for client in &mut clients {
-        let answer = client.fetch_as(&token, ROW);
-        assert!(answer.status == 200, "{}", answer.text());
-        assert_eq!(answer.header("connection"), Some("close"));
+        // The worker hears of it a moment later; until then the connection just stays open.
+        eventually("the connection is told to close", || {
+            let answer = client.fetch_as(&token, ROW);
+            answer.expect_status(200);
+            (answer.header("connection") == Some("close")).then_some(())
+        });
     }
     assert_eq!(edge.wait().code(), Some(0));
+    assert!(backend.hits() >= 16);
 }
 
 #[test]
@@ -99,7 +111,7 @@ fn a_second_signal_does_not_shorten_the_drain() {
     client.request("GET", ROW).bearer(&token()).send_only();
     eventually("the request is at the service", || (backend.hits() == 1).then_some(()));
     edge.signal(Signal::TERM);
-    eventually("the drain has begun", || Client::try_connect(edge.address()).is_err().then_some(()));
+    drain_has_begun(&edge);
     for signal in [Signal::TERM, Signal::INT, Signal::TERM] {
         edge.signal(signal);
     }
@@ -111,7 +123,10 @@ fn a_second_signal_does_not_shorten_the_drain() {
 #[test]
 fn what_outlasts_the_limit_is_cut_and_the_exit_code_says_so() {
     let backend = Backend::start().on("/api/v1/transfer", Script::hanging());
-    let mut edge = Command::run(&backend).set("SHUTDOWN_TIMEOUT_MS", "1000").start();
+    let mut edge = Command::run(&backend)
+        .set("SHUTDOWN_TIMEOUT_MS", "1000")
+        .set("FLOODGATE_DRAIN_LINGER_MS", "200")
+        .start();
     let mut client = edge.client();
     client.request("POST", "/api/v1/transfer/x").bearer(&token()).body("{}").send_only();
     eventually("the request is at the service", || (backend.hits() == 1).then_some(()));
@@ -160,4 +175,22 @@ fn a_worker_killed_in_the_drain_does_not_hold_it_up() {
     }
     assert_eq!(edge.wait().code(), Some(1), "a request was cut");
     gate.open();
+}
+
+#[test]
+fn a_draining_edge_refuses_new_connections() {
+    let gate = Gate::new();
+    let backend = Backend::start().on(ROW, Script::gated(&gate));
+    let mut edge = Edge::start(&backend);
+    let mut client = edge.client();
+    client.request("GET", ROW).bearer(&token()).send_only();
+    eventually("the request is at the service", || (backend.hits() == 1).then_some(()));
+    edge.signal(Signal::TERM);
+    drain_has_begun(&edge);
+    // A client that is refused at once goes to another node; one that waits in a queue nobody serves does not.
+    let refused = holds_within(Duration::from_secs(2), || Client::try_connect(edge.address()).is_err());
+    gate.open();
+    client.response_to("GET").expect_status(200);
+    assert!(refused, "new connections wait in a queue that nobody serves");
+    assert_eq!(edge.wait().code(), Some(0));
 }

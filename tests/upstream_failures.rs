@@ -295,17 +295,6 @@ fn a_slow_body_arrives_as_it_comes() {
 }
 
 #[test]
-fn a_service_with_two_instances_survives_the_loss_of_one() {
-    let refused = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let backend = Backend::start();
-    let urls = format!("http://{},{}", refused.expect("a loopback port is free"), backend.url());
-    let edge = Command::run(&backend).service_url("ticket", &urls).start();
-    for _ in 0..10 {
-        edge.fetch_as(&token(), ROW).expect_status(200);
-    }
-}
-
-#[test]
 fn a_venue_decision_that_nobody_can_make_yet_fails_closed() {
     let backend = Backend::start();
     let edge = Edge::start(&backend);

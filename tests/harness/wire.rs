@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
 
 /// Body bytes that are kept for assertions; the rest is only counted and hashed.
-pub const KEPT_BYTES_MAX: usize = 1024 * 1024;
+pub const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 const HEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A start line and header fields, names and values as they came.
