@@ -22,8 +22,9 @@ test: install-test-tools ## Run every test; the end-to-end tests on the kernel's
 test-epoll: install-test-tools ## Run the end-to-end tests on epoll, as where io_uring is refused.
 	FLOODGATE_TEST_DRIVER=epoll $(CARGO) test --test main
 
-bench: ## Measure beside HAProxy, nginx and a raw forwarder; see benches/README.md.
-	@if [ -x benches/load/run ]; then exec benches/load/run; else $(CARGO) bench; fi
+bench: ## Measure beside HAProxy, nginx and a raw forwarder; see benches/README.md. BENCH_ARGS="--quick" for a look.
+	@.ci/install nginx haproxy
+	$(CARGO) bench --bench side_by_side -- $(BENCH_ARGS)
 
 lint: ## Formatting, clippy without a warning, dependency rules.
 	$(CARGO) fmt --all -- --check

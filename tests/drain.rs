@@ -136,7 +136,7 @@ fn what_outlasts_the_limit_is_cut_and_the_exit_code_says_so() {
     let backend = Backend::start().on("/api/v1/transfer", Script::hanging());
     let mut edge = Command::run(&backend)
         .set("SHUTDOWN_TIMEOUT_MS", "1000")
-        .set("FLOODGATE_DRAIN_LINGER_MS", "200")
+        .set("FLOODGATE_DRAIN_LINGER_MS", "100")
         .start();
     let mut client = edge.client();
     client.request("POST", "/api/v1/transfer/x").bearer(&token()).body("{}").send_only();

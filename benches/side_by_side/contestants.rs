@@ -234,6 +234,23 @@ fn free_port() -> u16 {
 }
 
 const SERVICES: [&str; 19] = [
-    "AUTH", "VENUE", "EVENT", "TICKET", "PAYMENT", "MARKETPLACE", "ANALYTICS", "NOTIFICATION", "INTEGRATION",
-    "COMPLIANCE", "QUEUE", "SEARCH", "FILE", "MONITORING", "BLOCKCHAIN", "ORDER", "SCANNING", "MINTING", "TRANSFER",
+    "AUTH",
+    "VENUE",
+    "EVENT",
+    "TICKET",
+    "PAYMENT",
+    "MARKETPLACE",
+    "ANALYTICS",
+    "NOTIFICATION",
+    "INTEGRATION",
+    "COMPLIANCE",
+    "QUEUE",
+    "SEARCH",
+    "FILE",
+    "MONITORING",
+    "BLOCKCHAIN",
+    "ORDER",
+    "SCANNING",
+    "MINTING",
+    "TRANSFER",
 ];

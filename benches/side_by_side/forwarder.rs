@@ -1,7 +1,7 @@
 //! The floor: a single-threaded epoll loop that accepts, connects, and copies bytes both ways.
 
-use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -18,7 +18,8 @@ pub fn run(port: u16, upstream: u16) {
     let mut buffer = vec![0; 65_536];
     loop {
         events.clear();
-        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None::<&Timespec>).expect("epoll waits");
+        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None::<&Timespec>)
+            .expect("epoll waits");
         for event in &events {
             match event.data.u64() {
                 0 => accept(&listener, upstream, &epoll, &mut streams),
@@ -40,7 +41,8 @@ fn accept(
         for (stream, token) in [(&client, tokens[0]), (&service, tokens[1])] {
             stream.set_nodelay(true).expect("TCP_NODELAY can be set");
             stream.set_nonblocking(true).expect("a stream can be made non-blocking");
-            epoll::add(epoll, stream, EventData::new_u64(token), EventFlags::IN).expect("a stream can be watched");
+            epoll::add(epoll, stream, EventData::new_u64(token), EventFlags::IN)
+                .expect("a stream can be watched");
         }
         streams.insert(tokens[0], (client, tokens[1]));
         streams.insert(tokens[1], (service, tokens[0]));

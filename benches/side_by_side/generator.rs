@@ -221,7 +221,9 @@ impl Run<'_> {
             if self.clients[index].is_none() {
                 self.clients[index] = self.connect(index);
             }
-            let Some(client) = self.clients[index].as_mut().filter(|client| !client.waiting) else { continue };
+            let Some(client) = self.clients[index].as_mut().filter(|client| !client.waiting) else {
+                continue;
+            };
             let request = &self.load.requests[self.sent % self.load.requests.len()];
             if client.stream.write_all(request).is_err() {
                 self.outcome.failures += 1;
@@ -257,7 +259,8 @@ impl Run<'_> {
         self.outcome.latencies_ns.push(client.due.elapsed().as_nanos() as u64);
         if !self.load.shape.keep_alive {
             // A reset, so that a million connections do not wait in TIME_WAIT.
-            rustix::net::sockopt::set_socket_linger(&client.stream, Some(Duration::ZERO)).expect("can be set");
+            rustix::net::sockopt::set_socket_linger(&client.stream, Some(Duration::ZERO))
+                .expect("can be set");
             self.clients[index] = None;
         }
     }

@@ -4,6 +4,7 @@
 //! one single-threaded process on core 1 is the clients and the service at once. Contestants take turns in each
 //! round, the order rotates, and what is compared is the ratio within a round, never across them.
 #![allow(clippy::print_stdout, reason = "the report is this program's output")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark waits for the time it measures")]
 
 mod contestants;
 mod forwarder;
@@ -88,7 +89,8 @@ fn main() {
             "--quick" => quick = true,
             "--only" => only = arguments.next(),
             "forwarder" => {
-                let port = arguments.next().and_then(|port| port.parse().ok()).expect("forwarder LISTEN UPSTREAM");
+                let port =
+                    arguments.next().and_then(|port| port.parse().ok()).expect("forwarder LISTEN UPSTREAM");
                 let upstream =
                     arguments.next().and_then(|port| port.parse().ok()).expect("forwarder LISTEN UPSTREAM");
                 forwarder::run(port, upstream);
@@ -103,7 +105,9 @@ fn main() {
     measure::pin_to_core(1);
     let field = Field::start();
     let mut report = Report::new();
-    for scenario in SCENARIOS.iter().filter(|scenario| only.as_deref().is_none_or(|only| only == scenario.name)) {
+    for scenario in
+        SCENARIOS.iter().filter(|scenario| only.as_deref().is_none_or(|only| only == scenario.name))
+    {
         let rounds = if quick { 2 } else { scenario.rounds };
         let window = Duration::from_millis(if quick { 500 } else { 1_500 });
         report.scenario(scenario.name, scenario.says);

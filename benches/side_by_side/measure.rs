@@ -33,10 +33,3 @@ pub fn pin_process(pid: u32, core: usize) {
     let pid = Pid::from_raw(pid.cast_signed()).expect("a process id is positive");
     sched_setaffinity(Some(pid), &set).expect("the machine has two cores");
 }
-
-/// Resident bytes of a process.
-pub fn resident_bytes(pid: u32) -> u64 {
-    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok();
-    let pages = pages.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0) * 4096
-}

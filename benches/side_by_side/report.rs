@@ -56,7 +56,11 @@ impl Report {
                 let cpu = quartiles(cells.iter().map(|cell| cell.cpu_us));
                 let middle = |of: fn(&Cell) -> f64| quartiles(cells.iter().map(of))[1];
                 let failures: u64 = cells.iter().map(|cell| cell.failures).sum();
-                let _ = write!(text, "| {scenario} | {contestant} | {:.1} ({:.1}-{:.1}) |", cpu[1], cpu[0], cpu[2]);
+                let _ = write!(
+                    text,
+                    "| {scenario} | {contestant} | {:.1} ({:.1}-{:.1}) |",
+                    cpu[1], cpu[0], cpu[2]
+                );
                 for base in BASES {
                     match self.ratio(scenario, contestant, base) {
                         Some(ratio) => _ = write!(text, " {:.2} |", ratio[1]),
@@ -75,7 +79,12 @@ impl Report {
     }
 
     /// Quartiles of the ratio of CPU times, round by round.
-    fn ratio(&self, scenario: &'static str, contestant: &'static str, base: &'static str) -> Option<[f64; 3]> {
+    fn ratio(
+        &self,
+        scenario: &'static str,
+        contestant: &'static str,
+        base: &'static str,
+    ) -> Option<[f64; 3]> {
         let (own, other) = (self.cells.get(&(scenario, contestant))?, self.cells.get(&(scenario, base))?);
         Some(quartiles(own.iter().zip(other).map(|(own, other)| own.cpu_us / other.cpu_us)))
     }

@@ -24,7 +24,8 @@ pub fn distinct_rs256(count: usize) -> Vec<String> {
 }
 
 fn claims(index: usize) -> Value {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     json!({
         "sub": "5f0c9d7e-1111-4111-8111-0123456789ab",
         "type": "access",

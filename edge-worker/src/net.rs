@@ -1,6 +1,7 @@
 //! Sockets and time-outs: everything of a worker that touches the runtime.
 
 pub mod wheel;
+pub mod vigil;
 pub mod io;
 pub mod join;
 pub mod guard;

@@ -9,16 +9,17 @@ use crate::identity::verifier::Verifier;
 use crate::inheritance::{Inheritance, Leave, read_settings};
 use crate::net::buffers::Buffers;
 use crate::net::io::{self, AcceptGate, Driver, Listener, SocketWheel, Stream};
+use crate::net::vigil::Vigils;
 use crate::net::wheel::{Reason, TICK_MS, Wheel};
 use crate::net::{door, guard};
+use crate::pipeline::authorise::policy::Policy;
 use crate::pipeline::parse::Ids;
 use crate::pipeline::route::RouteTable;
 use crate::telemetry::metrics::Meters;
-use crate::pipeline::authorise::policy::Policy;
 use crate::upstream::connect::Upstreams;
 use crate::upstream::exchange::Means;
-use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
 use shm::journal::Journal;
+use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
 use shm::{Authority, Shared, WorkerRegion, WorkerSlot};
 use std::cell::{Cell, RefCell};
 use std::os::fd::AsFd;
@@ -45,6 +46,7 @@ pub struct Worker {
     pub journal: &'static Journal,
     pub meters: Meters,
     pub wheel: Rc<SocketWheel>,
+    pub vigils: Rc<Vigils>,
     pub buffers: Buffers,
     pub heads: RefCell<Vec<RequestHead>>,
     pub upstreams: Upstreams,
@@ -108,7 +110,8 @@ impl Worker {
     ) -> Result<Self, String> {
         let verifier = Verifier::new(&settings.tokens, &settings.names).map_err(|fault| fault.to_string())?;
         let source = settings.tokens.permission_source;
-        let policy = Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
+        let policy =
+            Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
         let (authority, shared) = (region.authority(), region.shared());
         let block = &shared.workers[slot.index()];
         block.begin(std::process::id(), generation);
@@ -127,6 +130,7 @@ impl Worker {
             journal: &shared.journals[slot.index()],
             meters: Meters::new(&shared.counters[slot.index()], &settings.names, slot.index() as u16),
             wheel: Rc::new(Wheel::new(now)),
+            vigils: Rc::default(),
             buffers: Buffers::default(),
             heads: RefCell::default(),
             upstreams,
@@ -152,8 +156,10 @@ impl Worker {
         self.block.set_driver(cell);
         // A wheel of its own that never turns: the drain's hard end must not cut the supervisor off.
         let mut control = Stream::from_unix(control, driver, &Rc::new(Wheel::new(self.wheel.now())))?;
-        let listeners: Vec<Rc<Listener>> =
-            listeners.into_iter().map(|listener| Listener::from_std(listener, driver).map(Rc::new)).collect::<Result<_, _>>()?;
+        let listeners: Vec<Rc<Listener>> = listeners
+            .into_iter()
+            .map(|listener| Listener::from_std(listener, driver).map(Rc::new))
+            .collect::<Result<_, _>>()?;
         for listener in &listeners {
             for _ in 0..driver.accepts_in_flight() {
                 io::spawn(Rc::clone(&self).guard(door::admit(Rc::clone(&self), Rc::clone(listener))));
@@ -185,6 +191,7 @@ impl Worker {
                 beat_at = now.millis().0 + HEARTBEAT_MS;
                 self.block.beat(now.millis().0);
                 self.upstreams.sweep(&self.wheel);
+                self.vigils.look(io::is_reset, io::shut_both);
             }
         }
     }
@@ -253,6 +260,7 @@ impl Worker {
         Means {
             upstreams: &self.upstreams,
             wheel: &self.wheel,
+            vigils: &self.vigils,
             buffers: &self.buffers,
             limits: &self.settings.limits,
         }

@@ -1,9 +1,10 @@
-//! The word that everything in the region is made of, and the only place that names atomics; loom swaps them here.
+//! The word that the region is made of, and the only place that names atomics; loom swaps them here.
 //!
-//! Operations are named for what they mean. A plain `load` or `store` is relaxed: it says nothing about other words.
-//! `publish` and `observe` are the two ends of a hand-over, as are the two fences.
+//! Operations are named for what they mean. A plain `load` or `store` is relaxed: it says nothing about other
+//! words. `publish` and `observe` are the two ends of a hand-over, as are the two fences.
 
-#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // Banned elsewhere, so that this file stays the only one.
+// Banned elsewhere, so that this file stays the only one.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering, fence};
@@ -40,14 +41,15 @@ impl Word {
         self.0.store(value, Ordering::Release);
     }
 
-    /// Replaces `current` by `new` and says whether it did. AcqRel: partner of `observe`, of `publish` and of another
-    /// `exchange`. A failure promises nothing (Relaxed).
+    /// Replaces `current` by `new` and says whether it did. AcqRel: partner of `observe`, of `publish` and of
+    /// another `exchange`. A failure promises nothing (Relaxed).
     #[inline]
     pub fn exchange(&self, current: u64, new: u64) -> bool {
         self.0.compare_exchange(current, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Adds, by load and store: only for words with a single writer, where it costs a tenth of an atomic addition.
+    /// Adds, by load and store: only for words with a single writer, where it costs a tenth of an atomic
+    /// addition.
     #[inline]
     pub fn add_alone(&self, amount: u64) {
         self.store(self.load().wrapping_add(amount));
@@ -97,4 +99,22 @@ impl<T: Zeroed> Zeroed for crossbeam::utils::CachePadded<T> {
     fn zeroed() -> Self {
         crossbeam::utils::CachePadded::new(T::zeroed())
     }
+}
+
+/// Runs a model in every interleaving and collects what it returned. A model says which outcomes it expects,
+/// because loom 0.7 leaves some interleavings out: a load and a store of one word by one thread hide an
+/// earlier load of that word by another. Models therefore write in the main thread and read in the one that
+/// they spawn.
+#[cfg(all(test, loom))]
+pub(crate) fn outcomes<T>(model: impl Fn() -> T + Send + Sync + 'static) -> std::collections::BTreeSet<T>
+where
+    T: Ord + Send + 'static,
+{
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
+    let collected = std::sync::Arc::clone(&seen);
+    loom::model(move || {
+        let outcome = model();
+        collected.lock().expect("no model panics while it holds this").insert(outcome);
+    });
+    std::mem::take(&mut *seen.lock().expect("no model panics while it holds this"))
 }

@@ -1,12 +1,13 @@
 //! Counters, gauges and histograms of one worker, and the sums of those that are gone.
 //!
-//! Writer: one a block, the worker that owns the slot; the cumulative block belongs to the supervisor. A worker's block
-//! is folded into it by `fold_into` after that worker was reaped, so that counters never go back and gauges never leak.
-//! Readers: the supervisor, at any time. Being alone lets the writer count by load and store, a fraction of the price of
-//! an atomic addition.
-//! Torn state: none that matters. A series shows up when its key is published, with cells that are legal before. A
-//! worker that dies inside `observe` leaves a bucket without its share of the sum; a supervisor that dies inside
-//! `fold_into` leaves at most one cell that its successor counts twice.
+//! Writer: one a block, the worker that owns the slot; the cumulative block belongs to the supervisor. A
+//! worker's block is folded into it by `fold_into` after that worker was reaped, so that counters never go
+//! back and gauges never leak.
+//! Readers: the supervisor, at any time. Being alone lets the writer count by load and store, a fraction of
+//! the price of an atomic addition.
+//! Torn state: none that matters. A series shows up when its key is published, with cells that are legal
+//! before. A worker that dies inside `observe` leaves a bucket without its share of the sum; a supervisor
+//! that dies inside `fold_into` leaves at most one cell that its successor counts twice.
 
 use crate::atomics::Word;
 use crate::layout::{Field, Structure};
@@ -171,8 +172,8 @@ impl<const COUNTERS: usize, const HISTOGRAMS: usize> Counters<COUNTERS, HISTOGRA
         }
     }
 
-    /// Adds this block's counters and histograms to `total`, drops its gauges and leaves it empty. Only by the writer of
-    /// `total`, and only after the writer of this block has been reaped.
+    /// Adds this block's counters and histograms to `total`, drops its gauges and leaves it empty. Only by
+    /// the writer of `total`, and only after the writer of this block has been reaped.
     pub fn fold_into(&self, total: &Self) {
         for (key, counter) in present(&self.counters, &self.counters_used) {
             if key & GAUGE == 0 {
@@ -185,7 +186,8 @@ impl<const COUNTERS: usize, const HISTOGRAMS: usize> Counters<COUNTERS, HISTOGRA
             histogram.fold_into(total, total.histogram(SeriesKey(key & KEY)));
         }
         move_into(&self.dropped, &total.dropped);
-        // Keys go last: until then a successor that has to fold again finds every cell that still holds something.
+        // Keys go last: until then a successor that has to fold again finds every cell that still holds
+        // something.
         let keys = self.counters.iter().map(Series::key).chain(self.histograms.iter().map(Series::key));
         for key in keys.filter(|key| key.load() != 0) {
             key.store(0);
@@ -262,7 +264,8 @@ impl Series for Histogram {
     }
 }
 
-/// Where `key` stands in `table`, after claiming a place for it if need be; the table's length if there is none.
+/// Where `key` stands in `table`, after claiming a place for it if need be; the table's length if there is
+/// none.
 fn place<S: Series, const N: usize>(table: &[S; N], used: &Word, key: u64) -> u32 {
     const { assert!(N.is_power_of_two() && N < u32::MAX as usize) };
     let start = mix(key) as usize;

@@ -1,11 +1,12 @@
 //! One value under a sequence word that names its writer: what a table of identities is made of.
 //!
-//! Writers: any worker that claims the sequence word by compare-and-swap from a free value. Readers: everybody, without
-//! waiting. The sequence word is odd while a writer is at work and carries the number of the writer's slot; every claim
-//! uses a new version, so that no value of it ever comes twice.
-//! Torn state: a dead writer leaves the word odd, and the entry is a miss for readers and is passed over by writers
-//! until `sweep` voids the claim, after the writer has been reaped. A reader that ran beside a writer finds the word
-//! changed, and the checksum over sequence and value stands behind that: torn, foreign or changed is a miss.
+//! Writers: any worker that claims the sequence word by compare-and-swap from a free value. Readers:
+//! everybody, without waiting. The sequence word is odd while a writer is at work and carries the number of
+//! the writer's slot; every claim uses a new version, so that no value of it ever comes twice.
+//! Torn state: a dead writer leaves the word odd, and the entry is a miss for readers and is passed over by
+//! writers until `sweep` voids the claim, after the writer has been reaped. A reader that ran beside a writer
+//! finds the word changed, and the checksum over sequence and value stands behind that: torn, foreign or
+//! changed is a miss.
 
 use crate::atomics::{Word, fence_loads, fence_stores};
 use crate::layout::{Field, Structure};
@@ -59,7 +60,8 @@ impl Sequence {
     }
 }
 
-/// The right to write one entry, from `claim` to `publish`. Dropping it is what a death does: the entry stays claimed.
+/// The right to write one entry, from `claim` to `publish`. Dropping it is what a death does: the entry stays
+/// claimed.
 #[must_use]
 pub(crate) struct Claim<'a, const WORDS: usize> {
     entry: &'a Entry<WORDS>,
@@ -89,13 +91,14 @@ impl<const WORDS: usize> Entry<WORDS> {
         if seen.claimed() || !sequence.exchange(seen.0, claimed.0) {
             return None;
         }
-        // Partner: `fence_loads` in `read`. A reader that sees any word stored from here on also sees the claim.
+        // Partner: `fence_loads` in `read`. A reader that sees any word stored from here on also sees the
+        // claim.
         fence_stores();
         Some(Claim { entry: self, sequence, claimed })
     }
 
-    /// The value that was published under `seen`, in the front of `buffer`; nothing if it is torn, foreign or changed.
-    /// Takes the same number of steps whatever others do.
+    /// The value that was published under `seen`, in the front of `buffer`; nothing if it is torn, foreign or
+    /// changed. Takes the same number of steps whatever others do.
     #[inline]
     pub(crate) fn read<'b>(
         &self,
@@ -112,7 +115,8 @@ impl<const WORDS: usize> Entry<WORDS> {
             *word = own.load();
         }
         let sum = self.checksum.load();
-        // Partner: `fence_stores` in `claim`. If a word of a later writer was seen above, its claim is seen below.
+        // Partner: `fence_stores` in `claim`. If a word of a later writer was seen above, its claim is seen
+        // below.
         fence_loads();
         if sequence.load() != seen.0 || checksum(seen.0, value) != sum {
             return None;
@@ -122,7 +126,8 @@ impl<const WORDS: usize> Entry<WORDS> {
 }
 
 impl<const WORDS: usize> Claim<'_, WORDS> {
-    /// Writes the value. Words beyond `WORDS` would be lost, so that a longer value is an error of the caller's.
+    /// Writes the value. Words beyond `WORDS` would be lost, so that a longer value is an error of the
+    /// caller's.
     pub(crate) fn fill(&self, value: &[u64]) {
         debug_assert!(value.len() <= WORDS, "a value fits its entry");
         for (word, own) in value.iter().zip(&self.entry.words) {
@@ -132,8 +137,8 @@ impl<const WORDS: usize> Claim<'_, WORDS> {
         self.entry.checksum.store(checksum(self.claimed.published().0, value));
     }
 
-    /// Shows the value to readers. False if the claim was swept meanwhile, which is only done to the dead: then
-    /// nothing is shown.
+    /// Shows the value to readers. False if the claim was swept meanwhile, which is only done to the dead:
+    /// then nothing is shown.
     pub(crate) fn publish(self) -> bool {
         // Partner: the first look at the sequence word by a reader (`observe`).
         self.sequence.exchange(self.claimed.0, self.claimed.published().0)

@@ -1,10 +1,11 @@
-//! A worker's finished records (access-log lines, spans) on their way to the supervisor: a ring of fixed places.
+//! A worker's finished records (access-log lines, spans) on their way to the supervisor: a ring.
 //!
 //! Writer: the worker that owns the slot (producer). Reader: the supervisor (consumer).
-//! Torn state: a record becomes visible when `head` is published behind it, so that a producer that dies before leaves
-//! nothing, and the slot's next worker writes over it. Each record also carries its own position; one that does not
-//! match is skipped and counted. A supervisor that dies inside `drain` leaves `tail` where it was: its successor
-//! reads those records again. A full ring drops and counts; it never waits.
+//! Torn state: a record becomes visible when `head` is published behind it, so that a producer that dies
+//! before leaves nothing, and the slot's next worker writes over it. Each record also carries its own
+//! position; one that does not match is skipped and counted. A supervisor that dies inside `drain` leaves
+//! `tail` where it was: its successor reads those records again. A full ring drops and counts; it never
+//! waits.
 
 use crossbeam::utils::CachePadded;
 
@@ -14,8 +15,8 @@ use crate::layout::{Field, Structure};
 /// The ring: `RECORDS` places (a power of two) of up to `WORDS` words each; see the file's head.
 #[repr(C, align(128))]
 pub struct Journal<const RECORDS: usize = 4096, const WORDS: usize = RECORD_WORDS_MAX> {
-    // The lines of the two ends are apart, so that neither slows the other down. This padding is the only one in the
-    // region; nobody ever reads it.
+    // The lines of the two ends are apart, so that neither slows the other down. This padding is the only one
+    // in the region; nobody ever reads it.
     producer: CachePadded<Producer>,
     consumer: CachePadded<Consumer>,
     records: [Record<WORDS>; RECORDS],
@@ -25,7 +26,8 @@ pub struct Journal<const RECORDS: usize = 4096, const WORDS: usize = RECORD_WORD
 #[repr(C)]
 struct Producer {
     head: Word,
-    /// The last `tail` that the producer looked at: it reads the other side's line only when the ring seems full.
+    /// The last `tail` that the producer looked at: it reads the other side's line only when the ring seems
+    /// full.
     tail_seen: Word,
     dropped: Word,
 }
@@ -59,7 +61,8 @@ impl<const RECORDS: usize, const WORDS: usize> Journal<RECORDS, WORDS> {
         ],
     };
 
-    /// Appends a record. False if it was dropped, and counted: the ring is full, or the record longer than `WORDS`.
+    /// Appends a record. False if it was dropped, and counted: the ring is full, or the record longer than
+    /// `WORDS`.
     #[inline]
     pub fn push(&self, words: &[u64]) -> bool {
         let head = self.producer.head.load();
@@ -78,8 +81,8 @@ impl<const RECORDS: usize, const WORDS: usize> Journal<RECORDS, WORDS> {
         true
     }
 
-    /// Hands up to `max` records to `visit`, oldest first, then gives their places back all at once. Returns how many
-    /// places that were.
+    /// Hands up to `max` records to `visit`, oldest first, then gives their places back all at once. Returns
+    /// how many places that were.
     pub fn drain(&self, max: usize, mut visit: impl FnMut(&[u64])) -> usize {
         let tail = self.consumer.tail.load();
         // Partner: `push`.
@@ -110,8 +113,8 @@ impl<const RECORDS: usize, const WORDS: usize> Journal<RECORDS, WORDS> {
         self.producer.dropped.load()
     }
 
-    /// Records that the consumer skipped because they were not what their place promised: zero, unless a worker ran
-    /// wild.
+    /// Records that the consumer skipped because they were not what their place promised: zero, unless a
+    /// worker ran wild.
     #[must_use]
     pub fn torn(&self) -> u64 {
         self.consumer.torn.load()

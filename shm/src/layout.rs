@@ -1,7 +1,8 @@
-//! Where everything stands in the two memfds: the two outermost structures, their header, and the hash that changes
-//! when any name, place or size in them does.
+//! Where everything stands in the two memfds: the two outermost structures, their header, and the hash that
+//! changes when any name, place or size in them does.
 //!
-//! Writers: the supervisor that makes the region writes each header before anybody else can see it; nobody after that.
+//! Writers: the supervisor that makes the region writes each header before anybody else can see it; nobody
+//! after that.
 //! Torn state: none, because a memfd is handed on only when its header is complete.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,8 @@ use crate::readiness::Readiness;
 use crate::token_cache::{BODY_WORDS, Bucket, TokenCache};
 use crate::workers::WorkerBlock;
 
-/// What only the supervisor decides. Workers map it read-only: every method that they may call loads and never stores.
+/// What only the supervisor decides. Workers map it read-only: every method that they may call loads and
+/// never stores.
 #[repr(C)]
 pub struct Authority {
     pub(crate) header: Header,
@@ -36,8 +38,8 @@ pub struct Shared {
     pub token_cache: TokenCache,
 }
 
-/// Permission to write the authority. One exists in each supervisor and none in a worker, so that a worker that tries
-/// does not compile; the seal is what stops one that was taken over.
+/// Permission to write the authority. One exists in each supervisor and none in a worker, so that a worker
+/// that tries does not compile; the seal is what stops one that was taken over.
 #[derive(Debug)]
 pub struct AuthorityWriter {
     turn: Mutex<()>,
@@ -48,8 +50,8 @@ impl AuthorityWriter {
         AuthorityWriter { turn: Mutex::new(()) }
     }
 
-    /// Waits until no other thread of this supervisor writes a structure that has one writer. Never held across a
-    /// process: it lives in private memory.
+    /// Waits until no other thread of this supervisor writes a structure that has one writer. Never held
+    /// across a process: it lives in private memory.
     pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,8 +67,8 @@ pub(crate) struct Header {
     reserved: [Word; 11],
 }
 
-/// A random number that ties an authority to its shared half and names the region in logs. It lasts until the region
-/// is made anew; a successor keeps it.
+/// A random number that ties an authority to its shared half and names the region in logs. It lasts until the
+/// region is made anew; a successor keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootId(pub(crate) [u64; 2]);
 
@@ -117,8 +119,8 @@ const STRUCTURES: [Structure; 14] = [
     Entry::<BODY_WORDS>::STRUCTURE,
 ];
 
-/// Differs between any two builds that would read each other's memory wrongly: FNV-1a over the names, offsets and
-/// sizes of all fields, and over `MEANING`.
+/// Differs between any two builds that would read each other's memory wrongly: FNV-1a over the names, offsets
+/// and sizes of all fields, and over `MEANING`.
 pub const LAYOUT_HASH: u64 = {
     let mut hash = fold_number(0xcbf2_9ce4_8422_2325, MEANING);
     let mut index = 0;
@@ -129,7 +131,8 @@ pub const LAYOUT_HASH: u64 = {
     fold_structure(hash, &Bucket::STRUCTURE)
 };
 
-/// Counts changes of meaning that leave every name and size as it was, such as a new order of an enum's values.
+/// Counts changes of meaning that leave every name and size as it was, such as a new order of an enum's
+/// values.
 const MEANING: usize = 1;
 
 const fn fold_structure(hash: u64, structure: &Structure) -> u64 {
@@ -164,7 +167,8 @@ const fn fold_number(mut hash: u64, number: usize) -> u64 {
     hash
 }
 
-/// Whether the fields follow each other from the first byte to the last: no padding, and none left out of the table.
+/// Whether the fields follow each other from the first byte to the last: no padding, and none left out of the
+/// table.
 const fn gapless(structure: &Structure) -> bool {
     let mut end = 0;
     let mut index = 0;

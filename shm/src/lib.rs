@@ -1,4 +1,4 @@
-//! The region: what the supervisor and its workers share, lock-free, in two sealed memfds that outlive any process.
+//! The region: what supervisor and workers share, lock-free, in two sealed memfds that outlive any process.
 //!
 //! ```text
 //!   authority memfd                              shared memfd
@@ -6,24 +6,24 @@
 //!   +-----------+                                +--------------+
 //!   | header    | magic, layout hash, size,      | header       | the same boot id: the two belong together
 //!   |           | boot id                        +--------------+
-//!   +-----------+                                | workers[64]  | pid, phase, heartbeat, in flight: one block a slot
+//!   +-----------+                                | workers[64]  | one block a slot: pid, phase, in flight
 //!   | names     | append-only: text <-> NameId   +--------------+
 //!   +-----------+                                | counters[64] | series of one worker: one writer each
 //!   | readiness | what /ready answers from       | cumulative   | series of workers that are gone
 //!   +-----------+                                +--------------+
 //!        ^                                       | journals[64] | ring of records: worker -> supervisor
 //!        | written by the supervisor alone,      +--------------+
-//!        | through the one mapping it made       | token_cache  | digest -> verified identity: every worker writes
+//!        | through the one mapping it made       | token_cache  | digest -> identity: every worker writes
 //!        | before the seal                       +--------------+
 //! ```
 //!
 //! Three rules hold for every structure, and each file's head says how it keeps them.
-//! A process may die between any two instructions: what it leaves behind is never mistaken for a finished value.
+//! A process may die between any two instructions: what it leaves is never mistaken for a finished value.
 //! Nobody waits for anybody: there is no lock, and every loop is bounded by a table's size.
 //! Nothing is reinterpreted: another layout, size or pairing of the memfds is a [`region::RegionFault`].
 //!
-//! A slot belongs to one live process at a time. The supervisor reuses it only after the process has been reaped, and
-//! then in this order: [`token_cache::TokenCache::sweep`], [`counters::Counters::fold_into`],
+//! A slot belongs to one live process at a time. The supervisor reuses it only after the process has been
+//! reaped, and then in this order: [`token_cache::TokenCache::sweep`], [`counters::Counters::fold_into`],
 //! [`workers::WorkerBlock::clear`]. The journal needs nothing.
 
 #![deny(unsafe_code)]

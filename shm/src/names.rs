@@ -1,11 +1,11 @@
-//! Append-only ids for the texts that configuration brings: routes, services, roles, permissions, rules, labels.
-//! Generations with different configuration share one region, so that every index stored in it is such an id; an id
-//! is never reused, and its text never changes.
+//! Append-only ids for the texts that configuration brings: routes, services, roles, permissions, rules,
+//! labels. Generations with different configuration share one region, so that every index stored in it is
+//! such an id; an id is never reused, and its text never changes.
 //!
 //! Writer: the supervisor, through its `AuthorityWriter`. Readers: workers, read-only: they only load.
-//! Order of writing: text, then `count` (the id is taken), then the index (the id can be found). A supervisor that dies
-//! before `count` leaves nothing; one that dies before the index leaves an id that nobody finds, and the next
-//! supervisor gives the text another one. A reader sees a text whole or not at all.
+//! Order of writing: text, then `count` (the id is taken), then the index (the id can be found). A supervisor
+//! that dies before `count` leaves nothing; one that dies before the index leaves an id that nobody finds,
+//! and the next supervisor gives the text another one. A reader sees a text whole or not at all.
 
 use std::num::NonZeroU16;
 

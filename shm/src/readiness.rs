@@ -1,8 +1,9 @@
-//! What the supervisor knows of Redis and the services, and the phase of the node: `/live` and `/ready` answer from it.
+//! What the supervisor knows of Redis and the services, and the phase of the node: `/live` and `/ready`
+//! answer from it.
 //!
 //! Writer: the supervisor. Readers: workers, from a read-only mapping, so that they only load.
-//! Torn state: none. State, latency and time of a check are packed in one word; a supervisor that dies leaves the last
-//! whole answer, and its age tells how old that is.
+//! Torn state: none. State, latency and time of a check are packed in one word; a supervisor that dies leaves
+//! the last whole answer, and its age tells how old that is.
 
 use crate::SERVICES_MAX;
 use crate::atomics::Word;
@@ -70,8 +71,9 @@ impl Readiness {
         ],
     };
 
-    /// Records a probe: latency in microseconds, time in milliseconds (42 bits of it: until 2109 if since 1970). A
-    /// service number from `SERVICES_MAX` on is ignored; the configuration is refused before it comes to that.
+    /// Records a probe: latency in microseconds, time in milliseconds (42 bits of it: until 2109 if since
+    /// 1970). A service number from `SERVICES_MAX` on is ignored; the configuration is refused before it
+    /// comes to that.
     pub fn set(&self, _writer: &AuthorityWriter, check: Check, state: State, latency_us: u32, at_ms: u64) {
         debug_assert!(self.word(check).is_some(), "a service number is below SERVICES_MAX");
         let Some(word) = self.word(check) else { return };

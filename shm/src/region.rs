@@ -1,7 +1,8 @@
 //! The two memfds: making, sealing, attaching, taking over. The only file with `unsafe`, all of it in `map`.
 //!
-//! The supervisor maps the authority before it seals it against writing, so that its one mapping stays writable while no
-//! descriptor, not even one opened anew by the same user, ever gives another. Mappings live as long as the process.
+//! The supervisor maps the authority before it seals it against writing, so that its one mapping stays
+//! writable while no descriptor, not even one opened anew by the same user, ever gives another. Mappings live
+//! as long as the process.
 
 #![allow(unsafe_code)]
 
@@ -37,8 +38,8 @@ pub enum Half {
     Shared,
 }
 
-/// Why there is no region. Other than `System`, each means that the memfds are not ours to interpret: make a new
-/// region.
+/// Why there is no region. Other than `System`, each means that the memfds are not ours to interpret: make a
+/// new region.
 #[derive(Debug, thiserror::Error)]
 pub enum RegionFault {
     #[error("{call} failed on the {half} memfd: {source}")]
@@ -64,9 +65,9 @@ impl SupervisorRegion {
         SupervisorRegion::open(authority, shared)
     }
 
-    /// Takes over the region of a supervisor that is gone: keeps the shared half, and copies the authority into a new
-    /// memfd, because nobody can ever write the old one again. Workers of the old generation go on reading the old
-    /// authority, as it was left.
+    /// Takes over the region of a supervisor that is gone: keeps the shared half, and copies the authority
+    /// into a new memfd, because nobody can ever write the old one again. Workers of the old generation go on
+    /// reading the old authority, as it was left.
     pub fn succeed(authority: OwnedFd, shared: OwnedFd) -> Result<SupervisorRegion, RegionFault> {
         check_pair(&authority, &shared)?;
         let copy = memfd(Half::Authority, size_of::<Authority>())?;
@@ -107,7 +108,8 @@ impl SupervisorRegion {
         self.shared.header.boot()
     }
 
-    /// Maps both halves for writing, then seals them: in this order, or the authority could not be written at all.
+    /// Maps both halves for writing, then seals them: in this order, or the authority could not be written at
+    /// all.
     fn open(authority_fd: OwnedFd, shared_fd: OwnedFd) -> Result<SupervisorRegion, RegionFault> {
         let authority = map::<Authority>(writable(&authority_fd, Half::Authority, size_of::<Authority>())?);
         let shared = map::<Shared>(writable(&shared_fd, Half::Shared, size_of::<Shared>())?);
@@ -163,8 +165,8 @@ impl Half {
         }
     }
 
-    /// Seals without which the half is not used: its size is fixed (or a reader could be killed by truncation), no seal
-    /// can be taken back, and nobody maps the authority for writing.
+    /// Seals without which the half is not used: its size is fixed (or a reader could be killed by
+    /// truncation), no seal can be taken back, and nobody maps the authority for writing.
     fn seals(self) -> SealFlags {
         let size = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         match self {
@@ -190,14 +192,14 @@ impl std::fmt::Display for Half {
 /// A structure that may be laid over a memfd.
 ///
 /// # Safety
-/// The type is `repr(C)`, made of `Word`s alone (and padding that nobody reads), valid for every bit pattern, and needs
-/// no more alignment than a page has.
+/// The type is `repr(C)`, made of `Word`s alone (and padding that nobody reads), valid for every bit pattern,
+/// and needs no more alignment than a page has.
 unsafe trait Mapped: Sync + 'static {
     const HALF: Half;
 }
 
-// SAFETY: header, names and readiness are arrays of words, and `layout` asserts at compile time that they leave no gap
-// and that the alignment is at most a page's.
+// SAFETY: header, names and readiness are arrays of words, and `layout` asserts at compile time that they
+// leave no gap and that the alignment is at most a page's.
 unsafe impl Mapped for Authority {
     const HALF: Half = Half::Authority;
 }
@@ -211,12 +213,13 @@ unsafe impl Mapped for Shared {
 fn map<T: Mapped>(mapping: MmapRaw) -> &'static T {
     assert!(mapping.len() == size_of::<T>(), "the mapping is exactly as long as what is laid over it");
     let mapping: &'static MmapRaw = Box::leak(Box::new(mapping));
-    // SAFETY: the mapping is leaked, so that it is never unmapped or moved; it starts at a page and is exactly as long as
-    // `T` (asserted above), which by the contract of `Mapped` is aligned then and valid whatever the bytes are. The memfd
-    // cannot be truncated under it: it is as long as `T` before it is mapped and sealed against shrinking before any
-    // other process gets it. Other processes change the bytes, but `T` is made of atomics and is only reached through
-    // shared references. A read-only mapping is only loaded from: every method that stores to an `Authority` demands an
-    // `AuthorityWriter`, which comes with a writable mapping only.
+    // SAFETY: the mapping is leaked, so that it is never unmapped or moved; it starts at a page and is
+    // exactly as long as `T` (asserted above), which by the contract of `Mapped` is aligned then and valid
+    // whatever the bytes are. The memfd cannot be truncated under it: it is as long as `T` before it is
+    // mapped and sealed against shrinking before any other process gets it. Other processes change the bytes,
+    // but `T` is made of atomics and is only reached through shared references. A read-only mapping is only
+    // loaded from: every method that stores to an `Authority` demands an `AuthorityWriter`, which comes with
+    // a writable mapping only.
     unsafe { &*mapping.as_mut_ptr().cast::<T>() }
 }
 

@@ -1,12 +1,13 @@
-//! Tokens that were verified, shared by all workers: keyed BLAKE3-256 digest of the token -> who it speaks for.
+//! Verified tokens, shared by all workers: keyed BLAKE3-256 digest of a token -> who it speaks for.
 //!
-//! Writers: every worker, each entry under its own sequence word (see `entry`). Readers: every worker, without waiting.
-//! Torn state: an entry that is claimed, void or fails its checksum is a miss. A hit has the whole 256-bit digest that
-//! was asked for, so that an identity can be missing but never another's. What a dead worker left claimed is lost to
-//! the cache until `sweep`.
+//! Writers: every worker, each entry under its own sequence word (see `entry`). Readers: every worker,
+//! without waiting.
+//! Torn state: an entry that is claimed, void or fails its checksum is a miss. A hit has the whole 256-bit
+//! digest that was asked for, so that an identity can be missing but never another's. What a dead worker left
+//! claimed is lost to the cache until `sweep`.
 //!
-//! A bucket's four sequence words and hints stand together on one line: a look-up touches that line and the entry that
-//! matches; a sweep reads 4 MiB in one go and no entry at all.
+//! A bucket's four sequence words and hints stand together on one line: a look-up touches that line and the
+//! entry that matches; a sweep reads 4 MiB in one go and no entry at all.
 
 use crate::atomics::Word;
 use crate::entry::{self, Entry, Sequence};
@@ -28,8 +29,8 @@ pub struct TokenCache<const BUCKETS: usize = 65_536> {
 #[repr(C, align(64))]
 pub(crate) struct Bucket {
     sequences: [Word; WAYS],
-    /// Upper half: seconds since 1970 when the token expires. Lower half: the digest's own bits, other than those that
-    /// chose the bucket. Only a hint; the entry decides.
+    /// Upper half: seconds since 1970 when the token expires. Lower half: the digest's own bits, other than
+    /// those that chose the bucket. Only a hint; the entry decides.
     hints: [Word; WAYS],
 }
 
@@ -58,7 +59,8 @@ impl<const BUCKETS: usize> TokenCache<BUCKETS> {
         ],
     };
 
-    /// What was stored for a token with this digest. Times, key and settings are not checked here: the caller does.
+    /// What was stored for a token with this digest. Times, key and settings are not checked here: the caller
+    /// does.
     #[inline]
     #[must_use]
     pub fn find(&self, digest: &[u8; 32]) -> Option<CachedToken> {
@@ -82,8 +84,8 @@ impl<const BUCKETS: usize> TokenCache<BUCKETS> {
         None
     }
 
-    /// Stores a token in `slot`'s name at `now_s` (seconds since 1970): in its own place, a free one, an expired one's,
-    /// or else in that of the one that expires first.
+    /// Stores a token in `slot`'s name at `now_s` (seconds since 1970): in its own place, a free one, an
+    /// expired one's, or else in that of the one that expires first.
     pub fn store(&self, slot: WorkerSlot, digest: &[u8; 32], token: &CachedToken, now_s: i64) -> Placed {
         let key = Key::new(digest);
         let (bucket, bodies) = self.bucket(key);
@@ -104,8 +106,8 @@ impl<const BUCKETS: usize> TokenCache<BUCKETS> {
         }
     }
 
-    /// Frees what `slot`'s worker was writing when it died, and says how many entries that were. Only after that worker
-    /// has been reaped.
+    /// Frees what `slot`'s worker was writing when it died, and says how many entries that were. Only after
+    /// that worker has been reaped.
     pub fn sweep(&self, slot: WorkerSlot) -> usize {
         self.count_sequences(|sequence| entry::sweep(sequence, slot))
     }

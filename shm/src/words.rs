@@ -73,8 +73,8 @@ impl<const N: usize> Text<N> {
         self.bytes[..words_for(self.len()) * WORD_BYTES].chunks_exact(WORD_BYTES).map(word)
     }
 
-    /// Reads a text of `length` bytes from the front of `words` and moves `words` behind it. `None` if that is not what
-    /// stands there: too long, too short or not UTF-8.
+    /// Reads a text of `length` bytes from the front of `words` and moves `words` behind it. `None` if that
+    /// is not what stands there: too long, too short or not UTF-8.
     pub(crate) fn take(length: u8, words: &mut &[u64]) -> Option<Text<N>> {
         let () = Self::FITS;
         let (own, rest) = words.split_at_checked(words_for(usize::from(length)))?;
@@ -107,8 +107,8 @@ impl<const N: usize> std::fmt::Debug for Text<N> {
     }
 }
 
-/// A 64-bit checksum that tells finished values from torn ones. It is no protection against a worker that lies: the
-/// key is public.
+/// A 64-bit checksum that tells finished values from torn ones. It is no protection against a worker that
+/// lies: the key is public.
 #[inline]
 pub(crate) fn checksum(seed: u64, words: &[u64]) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(seed, CHECKSUM_KEY);

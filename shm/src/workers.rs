@@ -1,9 +1,9 @@
 //! One block a worker slot: who owns it, whether it is alive, and what it has in flight.
 //!
-//! Writer: the worker that owns the slot; the supervisor only through `clear`, after it has reaped that worker.
-//! Readers: the supervisor and the other workers.
-//! Torn state: none. Every cell is one word that stands for itself, and what a dead worker had in flight goes with its
-//! block, so that no gauge leaks.
+//! Writer: the worker that owns the slot; the supervisor only through `clear`, after it has reaped that
+//! worker. Readers: the supervisor and the other workers.
+//! Torn state: none. Every cell is one word that stands for itself, and what a dead worker had in flight goes
+//! with its block, so that no gauge leaks.
 
 use crate::SERVICES_MAX;
 use crate::atomics::Word;

@@ -31,13 +31,17 @@ pub enum After {
     KeepAlive,
     /// Everything was said; the client's last bytes may still be under way.
     Close,
-    /// The answer is incomplete; the end must not look like its end.
+    /// The answer is incomplete, and the client can tell by its framing.
     Abort,
+    /// The answer is incomplete, and only a reset says so.
+    Reset,
 }
 
 /// How waiting for a head ended.
 enum Waiting {
-    Head { bytes: usize },
+    Head {
+        bytes: usize,
+    },
     Refused(Rejection),
     /// The client left, or was idle for too long, between requests.
     Over,
@@ -60,7 +64,8 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: IpAddr) {
                 connection.linger().await;
                 break;
             }
-            After::Abort => {
+            After::Abort => break,
+            After::Reset => {
                 connection.stream.sides().reader.reset();
                 break;
             }
@@ -139,8 +144,7 @@ impl Connection {
             if self.inbound.capacity() == 0 {
                 self.inbound.reserve_exact(IDLE_BUFFER_BYTES);
             }
-            let filled =
-                self.stream.read(std::mem::take(&mut self.inbound), Reason::Linger, LINGER_MS).await;
+            let filled = self.stream.read(std::mem::take(&mut self.inbound), Reason::Linger, LINGER_MS).await;
             self.inbound = filled.buffer;
             if filled.end.is_some() {
                 return;
@@ -175,7 +179,9 @@ impl From<HeadFault> for Rejection {
             HeadFault::TooLarge => Self::HeadTooLarge,
             HeadFault::TargetTooLong => Self::TargetTooLong,
             HeadFault::TargetNotAscii => Self::InvalidPath,
-            HeadFault::VersionNotSupported => Self::BadFraming("The HTTP version is not supported; use HTTP/1.1."),
+            HeadFault::VersionNotSupported => {
+                Self::BadFraming("The HTTP version is not supported; use HTTP/1.1.")
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::connection;
 use super::io::{self, AcceptGate, Accepted, Listener};
-use crate::pipeline::respond;
 use crate::pipeline::rejection::Rejection;
+use crate::pipeline::respond;
 use crate::telemetry::labels::ConnectionRefusal;
 use crate::worker::Worker;
 use std::net::SocketAddr;

@@ -225,6 +225,12 @@ impl Stream {
         let _ = shutdown(self.fd, Shutdown::Write);
     }
 
+    /// For the vigil.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.fd
+    }
+
     /// True while nothing has arrived on an idle connection: neither bytes nor an end (400 ns).
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -241,7 +247,13 @@ impl<'s> Reader<'s> {
     }
 
     /// The same, leaving off after `most` bytes, so that nothing of a next request is taken.
-    pub async fn read_up_to(&mut self, buffer: Vec<u8>, most: usize, reason: Reason, within_ms: u64) -> Filled {
+    pub async fn read_up_to(
+        &mut self,
+        buffer: Vec<u8>,
+        most: usize,
+        reason: Reason,
+        within_ms: u64,
+    ) -> Filled {
         self.timer.arm(reason, within_ms);
         let filled = buffer.len();
         debug_assert!(filled < buffer.capacity() && most > 0, "a read needs room");
@@ -311,18 +323,26 @@ impl Writer<'_> {
     }
 }
 
-/// What the wheel does with an expired socket: an idle one stops listening, so that a late request can still
-/// be read and answered; on any other the pending operation is ended.
+/// What the wheel does with an expired socket. A client that is silent is no longer listened to, but can still be
+/// answered; on any other the pending operation is ended in both directions.
 pub fn expire(fd: RawFd, reason: Reason) {
     match reason {
-        Reason::Idle | Reason::Linger => {
+        Reason::Idle | Reason::Linger | Reason::Head | Reason::Body => {
             let _ = shutdown(fd, Shutdown::Read);
         }
         _ => shut_both(fd),
     }
 }
 
-fn shut_both(fd: RawFd) {
+/// Whether the peer has reset the connection; an orderly end does not count.
+#[must_use]
+pub fn is_reset(fd: RawFd) -> bool {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    recv(fd, &mut [0], flags).is_err_and(|error| error != nix::errno::Errno::EAGAIN)
+}
+
+/// Ends every operation on a socket, in both directions.
+pub fn shut_both(fd: RawFd) {
     // ENOTCONN says that the peer was faster.
     let _ = shutdown(fd, Shutdown::Both);
 }

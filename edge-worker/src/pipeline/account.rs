@@ -139,12 +139,14 @@ impl Ledger {
                 worker.meters.timeout(service, phase);
             }
         }
-        if ending.cut {
+        // Whatever ends while the drain cuts was cut by it.
+        let cutting = worker.load.cutting.get();
+        if ending.cut || cutting {
             worker.meters.closed_under_request();
-            worker.load.cut.set(worker.load.cut.get() + u64::from(worker.load.cutting.get()));
         }
         if worker.load.draining.get() {
-            worker.load.finished.set(worker.load.finished.get() + 1);
+            let tally = if cutting { &worker.load.cut } else { &worker.load.finished };
+            tally.set(tally.get() + 1);
         }
         if !self.is_silent() {
             self.record(ending, duration_ns, bytes);
@@ -177,8 +179,8 @@ impl Ledger {
             wall_ms: clock::wall_millis(),
             request_id: self.ids.request.text(bytes),
             correlation_id: self.ids.correlation.text(bytes),
-            trace_id: [0; 16],
-            span_id: [0; 8],
+            trace_id: self.ids.trace.trace_id,
+            span_id: self.ids.trace.span_id,
             method: self.method,
             route: self.row.and_then(|row| names.routes.get(row)).copied().unwrap_or(0),
             status: ending.status,

@@ -20,11 +20,7 @@ pub struct Claimed {
 /// Walks the X-Forwarded-For fields from the right, through trusted proxies only, to the first address that is
 /// not one: everything further left is the client's invention. An entry that is no address ends the walk at the
 /// proxy that sent it.
-pub fn client<'v>(
-    fields: impl Iterator<Item = &'v [u8]>,
-    peer: IpAddr,
-    trusted: &[IpNet],
-) -> Claimed {
+pub fn client<'v>(fields: impl Iterator<Item = &'v [u8]>, peer: IpAddr, trusted: &[IpNet]) -> Claimed {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     if !is_trusted(peer) {
         return Claimed { client: peer, trusted: false, hops: Vec::new() };

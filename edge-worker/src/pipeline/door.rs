@@ -1,9 +1,9 @@
 //! The door of a route: what can be refused before anybody's token is looked at.
 
 use super::address::Claimed;
+use super::authorise::Scraper;
 use super::parse::Request;
 use super::rejection::Rejection;
-use super::authorise::Scraper;
 use super::route::{Matched, check_query_tenant};
 use crate::config::routes::{Access, Row, Target};
 use crate::http::head::BodyFraming;
@@ -36,7 +36,12 @@ impl Admission {
 ///
 /// # Errors
 /// `BodyTooLarge`, `TenantInPublicQuery`, `NotFound` for a scrape from elsewhere.
-pub fn admit(worker: &Worker, request: &Request<'_>, matched: &Matched<'_>, claimed: &Claimed) -> Result<Admission, Rejection> {
+pub fn admit(
+    worker: &Worker,
+    request: &Request<'_>,
+    matched: &Matched<'_>,
+    claimed: &Claimed,
+) -> Result<Admission, Rejection> {
     let row = matched.row();
     let body_bytes_max = body_bytes_max(worker, row);
     let too_large = match request.head.framing() {

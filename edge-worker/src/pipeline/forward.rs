@@ -11,7 +11,7 @@ use super::parse::Request;
 use super::rejection::Rejection;
 use super::respond::{self, Asker};
 use super::route::Matched;
-use crate::clock::{self, Millis};
+use crate::clock::{self, Millis, Nanos};
 use crate::config::headers::Scheme;
 use crate::config::limits::{UPSTREAM_BODY_IDLE_MS, UPSTREAM_STREAM_IDLE_MS};
 use crate::config::routes::Row;
@@ -53,6 +53,7 @@ pub fn prepare(
     let service = ledger.service.expect("the order sets the service before it prepares a request for it");
     let timeout_ms = timeout_ms(worker, row, service, request.method);
     let instance = worker.upstreams.choose(service);
+    let trace = &ledger.ids.trace;
     let mut texts = Texts::default();
     texts.write(claimed);
     let headers = &worker.settings.headers;
@@ -67,7 +68,7 @@ pub fn prepare(
         port: headers.external_port,
         deadline_epoch_ms: clock::wall_millis() + timeout_ms,
         remaining_ms: timeout_ms,
-        traceparent: None,
+        traceparent: Some(trace.text()),
         identity: grant.principal().map(|principal| IdentityHeaders {
             tenant: principal.tenant(),
             user: principal.subject(),
@@ -134,60 +135,61 @@ pub async fn forward(
     let started = clock::now();
     let exchanged = exchange::exchange(stream, call, worker.means()).await;
     drop(passage);
-    let called = Called { outcome: outcome(&exchanged), timeout: timeout(&exchanged), started };
-    let ending = Ending {
-        status: exchanged.upstream_status.unwrap_or(CLIENT_GONE_STATUS),
-        rejection: None,
-        call: Some(called),
-        bytes_in: exchanged.bytes_in,
-        bytes_out: exchanged.bytes_out,
-        cut: false,
-    };
-    let after = match exchanged.end {
-        End::Complete { closing } => {
-            ledger.close(ending, inbound);
-            if closing || !exchanged.in_step { After::Close } else { After::KeepAlive }
-        }
-        End::Cut => {
-            ledger.close(Ending { cut: true, ..ending }, inbound);
-            After::Abort
-        }
-        End::ClientGone => {
-            ledger.close(Ending { status: CLIENT_GONE_STATUS, ..ending }, inbound);
-            After::Abort
-        }
-        End::Refused(rejection) => {
-            let persistence = if exchanged.in_step { persistence } else { Persistence::Close };
-            refuse(worker, connection, head, ledger, persistence, rejection, ending).await
-        }
-    };
+    let after = conclude(worker, connection, head, ledger, (&exchanged, started), persistence).await;
     connection.consume(consumed, &exchanged.surplus);
     after
 }
 
-/// The service gave no answer: the edge's own takes its place.
-async fn refuse(
+/// Writes the exchange down and says what becomes of the client's connection. Where the service gave no
+/// answer, the edge's own takes its place.
+async fn conclude(
     worker: &Worker,
     connection: &mut Connection,
     head: &RequestHead,
     ledger: Ledger,
+    (exchanged, started): (&Exchanged, Nanos),
     persistence: Persistence,
-    rejection: Rejection,
-    ending: Ending,
 ) -> After {
-    let target = head.target(&connection.inbound);
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
-    let asker = Asker { method: ledger.method, path: &path, version: head.version(), persistence };
-    let ending = Ending { rejection: Some(rejection), status: rejection.sentence().status, ..ending };
-    respond::refuse_after(worker, connection, ledger, asker, rejection, ending).await
+    let ending = Ending {
+        status: exchanged.upstream_status.unwrap_or(CLIENT_GONE_STATUS),
+        rejection: None,
+        call: Some(Called { outcome: outcome(exchanged), timeout: timeout(exchanged), started }),
+        bytes_in: exchanged.bytes_in,
+        bytes_out: exchanged.bytes_out,
+        cut: false,
+    };
+    let bytes = &connection.inbound;
+    match exchanged.end {
+        End::Complete { closing } => {
+            ledger.close(ending, bytes);
+            if closing || !exchanged.in_step { After::Close } else { After::KeepAlive }
+        }
+        End::Cut { until_close } => {
+            ledger.close(Ending { cut: true, ..ending }, bytes);
+            if until_close { After::Reset } else { After::Abort }
+        }
+        End::ClientGone => {
+            ledger.close(Ending { status: CLIENT_GONE_STATUS, ..ending }, bytes);
+            After::Abort
+        }
+        End::Refused(rejection) => {
+            let path = head.target(bytes).split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
+            let persistence = if exchanged.in_step { persistence } else { Persistence::Close };
+            let asker = Asker { method: ledger.method, path: &path, version: head.version(), persistence };
+            let ending = Ending { rejection: Some(rejection), status: rejection.sentence().status, ..ending };
+            respond::refuse_after(worker, connection, ledger, asker, rejection, ending).await
+        }
+    }
 }
 
 fn outcome(exchanged: &Exchanged) -> Downstream {
     match (exchanged.end, exchanged.upstream_status) {
         (End::ClientGone, _) => Downstream::Aborted,
-        (End::Cut, _) => Downstream::Reset,
+        (End::Cut { .. }, _) => Downstream::Reset,
         (End::Complete { .. }, Some(status)) => Downstream::Status(status),
-        (End::Refused(Rejection::UpstreamRefused | Rejection::UpstreamUnresolved), _) => Downstream::ConnectError,
+        (End::Refused(Rejection::UpstreamRefused | Rejection::UpstreamUnresolved), _) => {
+            Downstream::ConnectError
+        }
         (End::Refused(Rejection::UpstreamTimeout), _) => Downstream::Timeout,
         (End::Refused(Rejection::UpstreamReset | Rejection::UpstreamGarbage), _) => Downstream::Reset,
         // The client's own body was the reason.
@@ -199,7 +201,7 @@ fn timeout(exchanged: &Exchanged) -> Option<Phase> {
     match exchanged.end {
         End::Refused(Rejection::UpstreamTimeout) if exchanged.connected => Some(Phase::Head),
         End::Refused(Rejection::UpstreamTimeout) => Some(Phase::Connect),
-        End::Cut if exchanged.silent => Some(Phase::Body),
+        End::Cut { .. } if exchanged.silent => Some(Phase::Body),
         _ => None,
     }
 }
@@ -207,9 +209,12 @@ fn timeout(exchanged: &Exchanged) -> Option<Phase> {
 fn timeout_ms(worker: &Worker, row: &Row, service: ServiceId, method: Method) -> u64 {
     let service = worker.settings.services.get(usize::from(service.0));
     row.timeout_ms.unwrap_or_else(|| {
-        service.map_or(0, |service| {
-            if method.is_read() { service.read_timeout_ms } else { service.write_timeout_ms }
-        })
+        service.map_or(
+            0,
+            |service| {
+                if method.is_read() { service.read_timeout_ms } else { service.write_timeout_ms }
+            },
+        )
     })
 }
 
@@ -228,7 +233,9 @@ fn host<'h>(worker: &'h Worker, request: &Request<'h>) -> &'h [u8] {
     let sent = request.head.host(request.bytes);
     let public = &worker.settings.headers.public_hosts;
     match public.first() {
-        Some(first) if !public.iter().any(|host| host.as_bytes().eq_ignore_ascii_case(sent)) => first.as_bytes(),
+        Some(first) if !public.iter().any(|host| host.as_bytes().eq_ignore_ascii_case(sent)) => {
+            first.as_bytes()
+        }
         _ => sent,
     }
 }

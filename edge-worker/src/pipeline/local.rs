@@ -97,7 +97,7 @@ pub async fn scrape(
             ledger.close(Ending::local(status, exchanged.bytes_out), &connection.inbound);
             if closing { After::Close } else { After::KeepAlive }
         }
-        End::Cut | End::ClientGone => {
+        End::Cut { .. } | End::ClientGone => {
             ledger.close(Ending::local(status, exchanged.bytes_out), &connection.inbound);
             After::Abort
         }

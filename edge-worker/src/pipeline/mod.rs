@@ -8,6 +8,7 @@
 pub mod rejection;
 pub mod parse;
 pub mod address;
+pub mod trace;
 pub mod route;
 pub mod door;
 pub mod authenticate;
@@ -53,7 +54,7 @@ pub async fn handle(
 ) -> After {
     let bytes = connection.inbound.as_slice();
     let claimed = parse::client(head, bytes, connection.peer, &worker.settings.headers);
-    let mut ledger = Ledger::open(worker, worker.ids.of(head, bytes), claimed.client);
+    let mut ledger = Ledger::open(worker, worker.ids.of(head, bytes, claimed.trusted), claimed.client);
     let decision = decide(worker, head, bytes, &claimed, &mut ledger);
     if let Ok(Decision::Forward(passage, granted)) = decision {
         return forward::forward(worker, connection, (head, head_bytes), ledger, passage, granted).await;
@@ -90,11 +91,10 @@ pub async fn handle(
 /// Answers a request whose head could not be read. The connection is out of step and closes.
 pub async fn refuse_head(worker: &Rc<Worker>, connection: &mut Connection, rejection: Rejection) -> After {
     let ledger = Ledger::open(worker, worker.ids.unread(), connection.peer);
-    let asker =
-        Asker { method: None, path: b"", version: Version::Http11, persistence: Persistence::Close };
+    let asker = Asker { method: None, path: b"/", version: Version::Http11, persistence: Persistence::Close };
     match respond::refuse(worker, connection, ledger, asker, rejection).await {
-        After::Abort => After::Abort,
-        _ => After::Close,
+        After::KeepAlive => After::Close,
+        after => after,
     }
 }
 

@@ -4,8 +4,9 @@ use crate::config::headers::HeaderSettings;
 use crate::http::head::{KnownHeader, MethodToken, RequestHead, Span};
 use crate::http::method::Method;
 use crate::http::target::Target;
-use crate::pipeline::rejection::Rejection;
 use crate::pipeline::address::{self, Claimed};
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::trace::Trace;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::cell::RefCell;
@@ -70,6 +71,7 @@ impl Id {
 pub struct RequestIds {
     pub request: Id,
     pub correlation: Id,
+    pub trace: Trace,
 }
 
 /// Makes ids. Unique, not secret: nothing may rest on their being hard to guess.
@@ -93,21 +95,23 @@ impl Ids {
 
     /// The ids of a request: the client's where they are well formed; the correlation id defaults to the other.
     #[must_use]
-    pub fn of(&self, head: &RequestHead, bytes: &[u8]) -> RequestIds {
+    pub fn of(&self, head: &RequestHead, bytes: &[u8], trusted: bool) -> RequestIds {
         let sent = |name| {
             let value = head.value(name, bytes)?;
             is_id(value).then(|| Id::Sent(Span::of(value, bytes)))
         };
         let request = sent(KnownHeader::XRequestId).unwrap_or_else(|| self.make());
         let correlation = sent(KnownHeader::XCorrelationId).unwrap_or(request);
-        RequestIds { request, correlation }
+        let parent = head.value(KnownHeader::Traceparent, bytes);
+        RequestIds { request, correlation, trace: Trace::of(parent, trusted, &mut *self.0.borrow_mut()) }
     }
 
     /// The ids of a request whose head could not be read.
     #[must_use]
     pub fn unread(&self) -> RequestIds {
         let request = self.make();
-        RequestIds { request, correlation: request }
+        let trace = Trace::of(None, false, &mut *self.0.borrow_mut());
+        RequestIds { request, correlation: request, trace }
     }
 }
 

@@ -111,10 +111,11 @@ pub fn unasked(worker: &Worker, rejection: Rejection) -> Vec<u8> {
         correlation_id: id,
         started: crate::clock::now(),
         date: &worker.date,
+        draining: &worker.load.draining,
         version: Version::Http11,
         persistence: Persistence::Close,
     };
-    let asker = Asker { method: None, path: b"", version: Version::Http11, persistence: Persistence::Close };
+    let asker = Asker { method: None, path: b"/", version: Version::Http11, persistence: Persistence::Close };
     let mut out = Vec::new();
     write_problem(&mut out, &mut Vec::new(), &reply, asker, rejection);
     out
@@ -157,6 +158,7 @@ pub fn reply<'r>(
         correlation_id: text(&ledger.ids.correlation),
         started: ledger.started,
         date: &worker.date,
+        draining: &worker.load.draining,
         version,
         persistence,
     }

@@ -101,7 +101,8 @@ impl Upstreams {
     ) -> Result<Connected, ConnectFault> {
         let within = Duration::from_millis(within_ms.min(CONNECT_TIMEOUT_MS));
         let Destination::Service(service) = destination else {
-            let stream = Stream::connect_unix(&self.scrape, within, wheel).await.map_err(ConnectFault::from)?;
+            let stream =
+                Stream::connect_unix(&self.scrape, within, wheel).await.map_err(ConnectFault::from)?;
             return Ok(Connected { stream, reused: false, pool: None });
         };
         let target = self.target(service, instance).ok_or(ConnectFault::Unresolved)?;

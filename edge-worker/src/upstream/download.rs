@@ -10,7 +10,7 @@ use crate::http::method::Method;
 use crate::net::buffers::Buffers;
 use crate::net::io::{ReadEnd, Reader, SocketWheel, Writer};
 use crate::net::wheel::Reason;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// What the edge says on the answer, whoever made it.
 #[derive(Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Reply<'r> {
     /// When the request's head was complete.
     pub started: Nanos,
     pub date: &'r RefCell<HttpDate>,
+    /// The worker takes on no more: every client is told with its next answer.
+    pub draining: &'r Cell<bool>,
     /// What the client speaks.
     pub version: Version,
     /// What the client asked for; `Close` also where the edge wants it so.
@@ -28,7 +30,12 @@ pub struct Reply<'r> {
 
 impl Reply<'_> {
     /// Hands the facts of this answer, as of now, to `encode`.
-    pub fn with_facts(&self, framing: ClientFraming, persistence: Persistence, encode: impl FnOnce(&AnswerFacts<'_>)) {
+    pub fn with_facts(
+        &self,
+        framing: ClientFraming,
+        persistence: Persistence,
+        encode: impl FnOnce(&AnswerFacts<'_>),
+    ) {
         let response_time_ms = clock::now().since(self.started).as_millis() as u64;
         encode(&AnswerFacts {
             request_id: self.request_id,
@@ -87,6 +94,8 @@ pub struct Downloaded {
     pub persistent: bool,
     /// The client was told that its connection closes.
     pub closing: bool,
+    /// Only the connection's end marks the end of the answer.
+    pub until_close: bool,
     /// The body stopped coming.
     pub silent: bool,
 }
@@ -110,13 +119,17 @@ pub async fn download(
                 bytes: 0,
                 persistent: false,
                 closing: false,
+                until_close: false,
                 silent: false,
             };
         }
     };
     // A client that is still sending may have to be cut off, so it is told.
-    let persistence =
-        if progress.is_uploaded() { plan.reply.persistence } else { Persistence::Close };
+    let persistence = if progress.is_uploaded() && !plan.reply.draining.get() {
+        plan.reply.persistence
+    } else {
+        Persistence::Close
+    };
     pass_on(reader, writer, head, (input, head_bytes), persistence, plan).await
 }
 
@@ -152,84 +165,100 @@ async fn read_head(
 struct Passing<'p> {
     plan: Plan<'p>,
     decoder: Decoder,
-    /// The service's bytes are payload alone: its body is not chunked.
-    verbatim: bool,
+    framing: ResponseFraming,
+    /// Towards the client.
     chunked: bool,
     bytes: u64,
+    /// The service sent bytes behind its answer.
+    surplus: bool,
+    /// The service fell silent within its body.
+    silent: bool,
 }
 
 async fn pass_on(
     reader: &mut Reader<'_>,
     writer: &mut Writer<'_>,
     head: &ResponseHead,
-    (mut input, head_bytes): (Vec<u8>, usize),
+    (input, head_bytes): (Vec<u8>, usize),
     persistence: Persistence,
     plan: Plan<'_>,
 ) -> Downloaded {
     let framing = head.framing(plan.method);
     let client_framing = ClientFraming::of(head, framing, plan.reply.version);
-    let chunked = client_framing == ClientFraming::Chunked;
-    let closing = persistence == Persistence::Close || client_framing == ClientFraming::UntilClose;
-    let verbatim = framing != ResponseFraming::Chunked;
-    let mut passing = Passing { plan, decoder: Decoder::of_response(framing), verbatim, chunked, bytes: 0 };
+    let until_close = client_framing == ClientFraming::UntilClose;
+    let mut passing = Passing {
+        plan,
+        framing,
+        decoder: Decoder::of_response(framing),
+        chunked: client_framing == ClientFraming::Chunked,
+        bytes: 0,
+        surplus: false,
+        silent: false,
+    };
     let mut output = plan.buffers.body();
     plan.reply.with_facts(client_framing, persistence, |facts| {
         encode::response_head(&mut output, head, &input, facts);
     });
-    let in_hand = input.get(head_bytes..).unwrap_or_default();
-    let (mut surplus, mut silent) = (false, false);
-    let mut end = match passing.take(in_hand, &mut output) {
-        Ok(rest) => {
-            surplus = rest > 0;
-            None
-        }
-        Err(cut) => Some(cut),
-    };
+    let taken = passing.take(input.get(head_bytes..).unwrap_or_default(), &mut output);
     // What came before a broken chunk is still sent: the client sees an answer that ends too early.
-    let (result, returned) = writer.write_all(output, plan.limits.write_timeout_ms).await;
-    output = returned;
-    if result.is_err() {
-        end = Some(DownloadEnd::ClientGone);
-    }
-    while end.is_none() && !passing.decoder.is_done() {
-        input.clear();
-        let filled = reader.read(input, Reason::UpstreamBody, plan.idle_ms).await;
-        input = filled.buffer;
-        match filled.end {
-            None => {}
-            Some(ReadEnd::Closed) if framing == ResponseFraming::UntilClose => {
-                end = passing.finish(writer, &mut output).await;
-                break;
-            }
-            Some(why) => {
-                silent = matches!(why, ReadEnd::Expired(_));
-                end = Some(DownloadEnd::Cut);
-                break;
-            }
+    let sent = passing.write(writer, &mut output).await;
+    let end = match (sent, taken) {
+        (Err(end), _) | (Ok(()), Err(end)) => {
+            plan.buffers.give_back(input);
+            end
         }
-        match passing.forward(writer, &mut input, &mut output).await {
-            Ok(rest) => surplus |= rest > 0,
-            Err(ended) => end = Some(ended),
-        }
-    }
-    plan.buffers.give_back(input);
+        (Ok(()), Ok(())) => passing.rest(reader, writer, input, &mut output).await,
+    };
     plan.buffers.give_back(output);
-    let complete = end.is_none() || end == Some(DownloadEnd::Complete);
-    let persistent =
-        complete && !surplus && head.persistent() && framing != ResponseFraming::UntilClose;
+    let in_step = end == DownloadEnd::Complete && !passing.surplus;
     Downloaded {
-        end: end.unwrap_or(DownloadEnd::Complete),
+        end,
         status: Some(head.status()),
         bytes: passing.bytes,
-        persistent,
-        closing,
-        silent,
+        persistent: in_step && head.persistent() && framing != ResponseFraming::UntilClose,
+        closing: persistence == Persistence::Close || until_close,
+        until_close,
+        silent: passing.silent,
     }
 }
 
 impl Passing<'_> {
-    /// Frames decoded payload into `output`; the number of bytes behind the body comes back.
-    fn take(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, DownloadEnd> {
+    /// Reads and passes on until the body ends, one way or another.
+    async fn rest(
+        &mut self,
+        reader: &mut Reader<'_>,
+        writer: &mut Writer<'_>,
+        mut input: Vec<u8>,
+        output: &mut Vec<u8>,
+    ) -> DownloadEnd {
+        let mut end = DownloadEnd::Complete;
+        while !self.decoder.is_done() {
+            input.clear();
+            let filled = reader.read(input, Reason::UpstreamBody, self.plan.idle_ms).await;
+            input = filled.buffer;
+            match filled.end {
+                None => {}
+                Some(ReadEnd::Closed) if self.framing == ResponseFraming::UntilClose => {
+                    end = self.finish(writer, output).await;
+                    break;
+                }
+                Some(why) => {
+                    self.silent = matches!(why, ReadEnd::Expired(_));
+                    end = DownloadEnd::Cut;
+                    break;
+                }
+            }
+            if let Err(ended) = self.forward(writer, &mut input, output).await {
+                end = ended;
+                break;
+            }
+        }
+        self.plan.buffers.give_back(input);
+        end
+    }
+
+    /// Frames decoded payload into `output`.
+    fn take(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), DownloadEnd> {
         let mut rest = input;
         while !self.decoder.is_done() && !rest.is_empty() {
             let step = self.decoder.decode(rest).map_err(|_| DownloadEnd::Cut)?;
@@ -245,42 +274,38 @@ impl Passing<'_> {
         if self.decoder.is_done() && self.chunked {
             output.extend_from_slice(body::LAST_CHUNK);
         }
-        Ok(rest.len())
+        self.surplus |= !rest.is_empty();
+        Ok(())
     }
 
-    /// Sends what was read; a body of known length goes out from the buffer it came in.
+    /// Sends what was read; a body that is not chunked goes out from the buffer it came in.
     async fn forward(
         &mut self,
         writer: &mut Writer<'_>,
         input: &mut Vec<u8>,
         output: &mut Vec<u8>,
-    ) -> Result<usize, DownloadEnd> {
-        let mut surplus = 0;
-        if self.verbatim && !self.chunked {
+    ) -> Result<(), DownloadEnd> {
+        if self.framing == ResponseFraming::Chunked || self.chunked {
+            output.clear();
+            self.take(input, output)?;
+        } else {
             let step = self.decoder.decode(input).map_err(|_| DownloadEnd::Cut)?;
-            surplus = input.len() - step.consumed;
+            self.surplus |= input.len() > step.consumed;
             input.truncate(step.consumed);
             self.bytes += step.consumed as u64;
             std::mem::swap(input, output);
-        } else {
-            output.clear();
-            surplus += self.take(input, output)?;
         }
-        self.write(writer, output).await?;
-        Ok(surplus)
+        self.write(writer, output).await
     }
 
     /// The end of a body that ends with its connection.
-    async fn finish(&mut self, writer: &mut Writer<'_>, output: &mut Vec<u8>) -> Option<DownloadEnd> {
+    async fn finish(&mut self, writer: &mut Writer<'_>, output: &mut Vec<u8>) -> DownloadEnd {
         if !self.chunked {
-            return Some(DownloadEnd::Complete);
+            return DownloadEnd::Complete;
         }
         output.clear();
         output.extend_from_slice(body::LAST_CHUNK);
-        match self.write(writer, output).await {
-            Ok(()) => Some(DownloadEnd::Complete),
-            Err(end) => Some(end),
-        }
+        self.write(writer, output).await.err().unwrap_or(DownloadEnd::Complete)
     }
 
     async fn write(&self, writer: &mut Writer<'_>, output: &mut Vec<u8>) -> Result<(), DownloadEnd> {

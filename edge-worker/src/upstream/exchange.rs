@@ -11,6 +11,7 @@ use crate::http::method::Method;
 use crate::net::buffers::Buffers;
 use crate::net::io::{SocketWheel, Stream};
 use crate::net::join::join;
+use crate::net::vigil::Vigils;
 use crate::net::wheel::Reason;
 use crate::pipeline::rejection::Rejection;
 use std::cell::Cell;
@@ -41,6 +42,7 @@ pub struct Call<'c> {
 pub struct Means<'m> {
     pub upstreams: &'m Upstreams,
     pub wheel: &'m Rc<SocketWheel>,
+    pub vigils: &'m Rc<Vigils>,
     pub buffers: &'m Buffers,
     pub limits: &'m Limits,
 }
@@ -65,11 +67,15 @@ pub struct Exchanged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The whole answer was sent. `closing`: the client was told that the connection closes.
-    Complete { closing: bool },
+    Complete {
+        closing: bool,
+    },
     /// Nothing was sent to the client yet.
     Refused(Rejection),
-    /// The service broke off after its head had been passed on.
-    Cut,
+    /// The service broke off after its head had been passed on. `until_close`: only a reset tells the client.
+    Cut {
+        until_close: bool,
+    },
     ClientGone,
 }
 
@@ -107,11 +113,15 @@ pub async fn exchange(client: &mut Stream, call: Call<'_>, means: Means<'_>) -> 
         Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), bodiless),
     };
     let mut head = means.buffers.answer();
-    let exchanged = match bodiless {
+    let vigil = means.vigils.keep(client.descriptor(), connected.stream.descriptor());
+    let mut exchanged = match bodiless {
         true => repeat(client, call, connected, &mut head, means).await,
         false => with_body(client, call, connected, &mut head, means).await,
     };
     means.buffers.give_back_answer(head);
+    if vigil.is_over() {
+        exchanged.end = End::ClientGone;
+    }
     exchanged
 }
 
@@ -220,7 +230,7 @@ fn settle(
         DownloadEnd::Complete => End::Complete { closing: downloaded.closing },
         DownloadEnd::ClientGone => End::ClientGone,
         DownloadEnd::Cut if upload_end == UploadEnd::ClientGone => End::ClientGone,
-        DownloadEnd::Cut => End::Cut,
+        DownloadEnd::Cut => End::Cut { until_close: downloaded.until_close },
         DownloadEnd::NoAnswer(silence) => match upload_end {
             UploadEnd::TooLarge => End::Refused(Rejection::BodyTooLarge),
             UploadEnd::Malformed(what) => End::Refused(Rejection::BadFraming(what)),
@@ -260,7 +270,16 @@ fn remaining(call: &Call<'_>, means: Means<'_>) -> u64 {
 
 impl Exchanged {
     fn without_answer(end: End, in_step: bool) -> Self {
-        Exchanged { end, upstream_status: None, bytes_in: 0, bytes_out: 0, surplus: Vec::new(), in_step, connected: false, silent: false }
+        Exchanged {
+            end,
+            upstream_status: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            surplus: Vec::new(),
+            in_step,
+            connected: false,
+            silent: false,
+        }
     }
 }
 

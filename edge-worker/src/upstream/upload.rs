@@ -113,7 +113,10 @@ impl<'p> Carrier<'p> {
                 (Reason::Body, self.plan.limits.body_idle_timeout_ms)
             };
             input.clear();
-            let most = self.decoder.remaining().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+            let most = self
+                .decoder
+                .remaining()
+                .map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
             let filled = reader.read_up_to(std::mem::take(input), most, reason, within_ms).await;
             *input = filled.buffer;
             match filled.end {

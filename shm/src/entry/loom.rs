@@ -1,9 +1,10 @@
 //! Models of the claim protocol: every interleaving of writers, a reader, a death and the sweep.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
-use crate::atomics::Zeroed;
+use crate::atomics::{Zeroed, outcomes};
 
 /// An entry whose values are always `[n, n * 3]`, so that a mixture shows.
 struct Cell {
@@ -42,33 +43,54 @@ fn owner(slot: usize) -> WorkerSlot {
 
 #[test]
 fn a_reader_sees_one_whole_value_or_a_miss_while_it_is_replaced() {
-    ::loom::model(|| {
+    let seen = outcomes(|| {
         let cell = Cell::new();
         cell.write(1, 7);
-        let writer = Arc::clone(&cell);
-        let thread = ::loom::thread::spawn(move || writer.write(2, 8));
-        assert!(matches!(cell.read(), None | Some(7 | 8)));
-        thread.join().expect("the writer does not panic");
+        let reader = Arc::clone(&cell);
+        let thread = ::loom::thread::spawn(move || reader.read());
+        cell.write(2, 8);
+        let read = thread.join().expect("the reader saw no mixture");
         assert_eq!(cell.read(), Some(8));
+        read
     });
+    assert_eq!(seen, BTreeSet::from([None, Some(7), Some(8)]));
+}
+
+#[test]
+fn a_reader_sees_the_first_value_whole_or_a_miss() {
+    let seen = outcomes(|| {
+        let cell = Cell::new();
+        let reader = Arc::clone(&cell);
+        let thread = ::loom::thread::spawn(move || reader.read());
+        cell.write(1, 7);
+        thread.join().expect("the reader saw no mixture")
+    });
+    assert_eq!(seen, BTreeSet::from([None, Some(7)]));
 }
 
 #[test]
 fn two_writers_never_share_an_entry() {
-    ::loom::model(|| {
+    let seen = outcomes(|| {
         let cell = Cell::new();
         let other = Arc::clone(&cell);
-        let thread = ::loom::thread::spawn(move || other.write(1, 5));
+        let thread = ::loom::thread::spawn(move || {
+            other.write(1, 5);
+            other.read()
+        });
         cell.write(2, 6);
-        assert!(matches!(cell.read(), None | Some(5 | 6)));
-        thread.join().expect("the writer does not panic");
-        assert!(matches!(cell.read(), Some(5 | 6)), "one of the two got it");
+        let beside = thread.join().expect("the other writer saw no mixture");
+        (beside, cell.read())
     });
+    assert!(seen.iter().all(|(_, last)| last.is_some()), "one of the two got it: {seen:?}");
+    for expected in [Some(5), Some(6)] {
+        assert!(seen.iter().any(|(_, last)| *last == expected), "either may be the last: {seen:?}");
+        assert!(seen.iter().any(|(beside, _)| *beside == expected), "either may be read beside: {seen:?}");
+    }
 }
 
 #[test]
 fn what_a_dead_writer_left_is_swept_while_others_go_on() {
-    ::loom::model(|| {
+    let seen = outcomes(|| {
         let cell = Cell::new();
         if let Some(dead) = cell.claim(1) {
             dead.fill(&[9, 9]);
@@ -76,11 +98,13 @@ fn what_a_dead_writer_left_is_swept_while_others_go_on() {
         let other = Arc::clone(&cell);
         let thread = ::loom::thread::spawn(move || {
             other.write(2, 6);
-            assert!(matches!(other.read(), None | Some(6)));
+            other.read()
         });
         assert!(sweep(&cell.sequence, owner(1)), "the claim is still there for the sweep");
-        thread.join().expect("the writer does not panic");
+        let beside = thread.join().expect("the other writer saw no mixture");
         assert!(!Sequence::new(cell.sequence.load()).claimed());
-        assert!(matches!(cell.read(), None | Some(6)));
+        assert_eq!(cell.read(), beside);
+        beside
     });
+    assert_eq!(seen, BTreeSet::from([None, Some(6)]), "the other writer came before the sweep, or after it");
 }

@@ -1,4 +1,5 @@
-//! What is remembered of a verified token, and how it stands in words. Never an e-mail address, never the token.
+//! What is remembered of a verified token, and how it stands in words. Never an e-mail address, never the
+//! token.
 
 use crate::words::{Text, words_for};
 
@@ -84,8 +85,8 @@ impl std::fmt::Debug for PermissionIds {
 }
 
 impl CachedToken {
-    /// Writes the token into the front of `words` and returns how many it took: short tokens take few, which makes both
-    /// reading and the checksum cheap.
+    /// Writes the token into the front of `words` and returns how many it took: short tokens take few, which
+    /// makes both reading and the checksum cheap.
     pub(super) fn encode(&self, words: &mut [u64]) -> usize {
         let lengths = [self.sub.len(), self.tenant.len(), self.jti.len(), self.permissions.as_slice().len()];
         let shape =

@@ -49,6 +49,11 @@ impl Listeners {
         self.sockets.len()
     }
 
+    /// Closes the supervisor's copies: once the workers have closed theirs, the kernel refuses new connections.
+    pub fn close(&mut self) {
+        self.sockets.clear();
+    }
+
     #[must_use]
     pub fn socket(&self, index: usize) -> Option<&TcpListener> {
         self.sockets.get(index)

@@ -236,6 +236,9 @@ impl Reactor {
     fn drain(&mut self, slot: usize, cut_after_ms: u64) {
         let elapsed_ms = self.drain_ms();
         let sent = self.link(slot).map(|link| link.send(ToWorker::Drain { cut_after_ms }));
+        if self.plan.leaving() {
+            self.spawner.listeners.close();
+        }
         match sent {
             Some(Err(fault)) => {
                 tracing::error!(slot, fault = %fault, elapsed_ms, "a worker cannot be told to drain")

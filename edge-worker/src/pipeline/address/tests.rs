@@ -6,11 +6,7 @@ fn walk(fields: &[&str], peer: &str, trusted: &[&str]) -> (String, bool, Vec<Str
     let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().expect("a network")).collect();
     let peer = peer.parse().expect("an address");
     let claimed = client(fields.iter().map(|field| field.as_bytes()), peer, &trusted);
-    (
-        claimed.client.to_string(),
-        claimed.trusted,
-        claimed.hops.iter().map(ToString::to_string).collect(),
-    )
+    (claimed.client.to_string(), claimed.trusted, claimed.hops.iter().map(ToString::to_string).collect())
 }
 
 fn answer(client: &str, trusted: bool, hops: &[&str]) -> (String, bool, Vec<String>) {

@@ -2,7 +2,6 @@
 
 use super::policy::Policy;
 use super::*;
-use std::rc::Rc;
 use crate::config::routes::{Access, Notes, Row, Segment, ShedClass, Target, VenueFrom, VenueNeed};
 use crate::config::services::ServiceId;
 use crate::config::tokens::PermissionSource;
@@ -13,6 +12,7 @@ use crate::identity::verifier::Verifier;
 use crate::pipeline::authenticate::{Authorization, authenticate};
 use serde_json::{Value, json};
 use shm::words::WorkerSlot;
+use std::rc::Rc;
 
 const VENUE: &str = "0b5e2f1c-77aa-4b0e-9d3e-5a1c2b3d4e5f";
 const STRANGER: &str = "99999999-9999-4999-8999-999999999999";
@@ -61,7 +61,13 @@ impl Gate {
         });
         let segments = ["x".as_bytes(), id.as_bytes()];
         let segment = |index: u8| segments.get(usize::from(index)).copied().unwrap_or_default().into();
-        authorise(policy.rule(0), question.scraper, segment, || question.venue.clone(), principal.map(Rc::new))
+        authorise(
+            policy.rule(0),
+            question.scraper,
+            segment,
+            || question.venue.clone(),
+            principal.map(Rc::new),
+        )
     }
 
     /// What a role gets on `/x/{id}`.

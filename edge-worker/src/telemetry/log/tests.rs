@@ -270,7 +270,9 @@ proptest! {
     }
 
     #[test]
-    fn every_text_comes_back_as_it_was(texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..=128), 5)) {
+    fn every_text_comes_back_as_it_was(
+        texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..=128), 5),
+    ) {
         let record = AccessRecord {
             request_id: &texts[0], correlation_id: &texts[1], user: &texts[2], tenant: &texts[3],
             user_agent: &texts[4], ..record()
@@ -284,7 +286,10 @@ proptest! {
     }
 
     #[test]
-    fn words_from_anywhere_never_break_the_reader(mut words in proptest::collection::vec(any::<u64>(), 0..126), ours: bool) {
+    fn words_from_anywhere_never_break_the_reader(
+        mut words in proptest::collection::vec(any::<u64>(), 0..126),
+        ours: bool,
+    ) {
         if let (true, Some(first)) = (ours, words.first_mut()) {
             *first = *first & !0xFF | KIND;
         }

@@ -1,4 +1,5 @@
 //! Nothing escapes its route, nothing is rewritten on the way, and a query cannot choose a tenant.
+#![allow(clippy::disallowed_types, reason = "proptest's macros share their strategies through Arc")]
 
 use super::*;
 use proptest::prelude::*;
