@@ -10,6 +10,26 @@ fn token() -> String {
     Token::valid().build()
 }
 
+/// A connection that was opened before the signal, by which a test learns that its worker drains.
+struct Witness(Client);
+
+impl Witness {
+    fn of(edge: &Edge) -> Witness {
+        let mut client = edge.client();
+        client.get("/live").expect_status(200);
+        Witness(client)
+    }
+
+    /// Waits until the worker tells this connection to close.
+    fn drain_has_begun(mut self) {
+        eventually("the worker drains", || {
+            let answer = self.0.get("/live");
+            answer.expect_status(200);
+            (answer.header("connection") == Some("close")).then_some(())
+        });
+    }
+}
+
 #[test]
 fn an_idle_edge_ends_at_once_with_success() {
     for signal in [Signal::TERM, Signal::INT] {
@@ -34,10 +54,9 @@ fn a_request_in_flight_is_finished() {
     let mut client = edge.client();
     client.request("GET", ROW).bearer(&token()).send_only();
     eventually("the request is at the service", || (backend.hits() == 1).then_some(()));
+    let witness = Witness::of(&edge);
     edge.signal(Signal::TERM);
-    eventually("the edge takes no connections", || {
-        Client::try_connect(edge.address()).is_err().then_some(())
-    });
+    witness.drain_has_begun();
     gate.open();
     let answer = client.response_to("GET");
     assert_eq!((answer.status, answer.text().as_str()), (200, "late"));
@@ -70,13 +89,16 @@ fn a_keep_alive_connection_loses_no_request_in_the_drain() {
     for client in &mut clients {
         client.fetch_as(&token, ROW).expect_status(200);
     }
+    let witness = Witness::of(&edge);
     edge.signal(Signal::TERM);
+    witness.drain_has_begun();
     for client in &mut clients {
         let answer = client.fetch_as(&token, ROW);
-        assert!(answer.status == 200, "{}", answer.text());
+        answer.expect_status(200);
         assert_eq!(answer.header("connection"), Some("close"));
     }
     assert_eq!(edge.wait().code(), Some(0));
+    assert!(backend.hits() >= 16);
 }
 
 #[test]
@@ -98,8 +120,9 @@ fn a_second_signal_does_not_shorten_the_drain() {
     let mut client = edge.client();
     client.request("GET", ROW).bearer(&token()).send_only();
     eventually("the request is at the service", || (backend.hits() == 1).then_some(()));
+    let witness = Witness::of(&edge);
     edge.signal(Signal::TERM);
-    eventually("the drain has begun", || Client::try_connect(edge.address()).is_err().then_some(()));
+    witness.drain_has_begun();
     for signal in [Signal::TERM, Signal::INT, Signal::TERM] {
         edge.signal(signal);
     }
@@ -119,7 +142,7 @@ fn what_outlasts_the_limit_is_cut_and_the_exit_code_says_so() {
     client.request("POST", "/api/v1/transfer/x").bearer(&token()).body("{}").send_only();
     eventually("the request is at the service", || (backend.hits() == 1).then_some(()));
     let started = Instant::now();
-    assert_eq!(edge.terminate().code(), Some(1));
+    assert_eq!(edge.terminate().code(), Some(1), "{:#?}", edge.log_lines());
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
@@ -163,4 +186,23 @@ fn a_worker_killed_in_the_drain_does_not_hold_it_up() {
     }
     assert_eq!(edge.wait().code(), Some(1), "a request was cut");
     gate.open();
+}
+
+#[test]
+fn a_draining_edge_refuses_new_connections() {
+    let gate = Gate::new();
+    let backend = Backend::start().on(ROW, Script::gated(&gate));
+    let mut edge = Edge::start(&backend);
+    let mut client = edge.client();
+    client.request("GET", ROW).bearer(&token()).send_only();
+    eventually("the request is at the service", || (backend.hits() == 1).then_some(()));
+    let witness = Witness::of(&edge);
+    edge.signal(Signal::TERM);
+    witness.drain_has_begun();
+    // A client that is refused at once goes to another node; one that waits in a queue nobody serves does not.
+    let refused = holds_within(Duration::from_secs(2), || Client::try_connect(edge.address()).is_err());
+    gate.open();
+    client.response_to("GET").expect_status(200);
+    assert!(refused, "new connections wait in a queue that nobody serves");
+    assert_eq!(edge.wait().code(), Some(0));
 }

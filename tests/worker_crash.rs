@@ -31,7 +31,7 @@ fn the_only_worker_may_die_without_a_connection_being_refused() {
     for _ in 0..3 {
         let gone = edge.kill_worker(0);
         // What its ring had accepted dies with it; what comes later must not.
-        crate::harness::process::eventually_gone(gone);
+        eventually_gone(gone);
         // The accept queue stands while there is no worker: the request waits for the successor.
         edge.fetch_as(&token, ROW).expect_status(200);
         edge.workers_are_replaced(1, gone);

@@ -127,16 +127,16 @@ impl Command {
     /// Starts the edge and waits until it serves.
     pub fn start(&self) -> Edge {
         let process = Process::spawn(&mut self.command());
-        Edge::wait_for(process, self.runtime_dir.clone())
+        Edge::wait_for(process, RuntimeDirectory(self.runtime_dir.clone()))
     }
 
     /// Runs to the end.
     pub fn finish(&self) -> Finished {
+        let _directory = RuntimeDirectory(self.runtime_dir.clone());
         let mut process = Process::spawn(&mut self.command());
         let status = process.wait();
         // The threads that collect the output end with it.
         let output = settle(&process);
-        let _ = std::fs::remove_dir_all(&self.runtime_dir);
         Finished { status, output }
     }
 
@@ -183,8 +183,11 @@ pub struct Edge {
     process: Process,
     address: SocketAddr,
     admin: SocketAddr,
-    runtime_dir: PathBuf,
+    /// Dropped after the process, which writes there to its end.
+    _directory: RuntimeDirectory,
 }
+
+struct RuntimeDirectory(PathBuf);
 
 impl Edge {
     /// One worker in front of this backend.
@@ -192,7 +195,7 @@ impl Edge {
         Command::run(backend).start()
     }
 
-    fn wait_for(mut process: Process, runtime_dir: PathBuf) -> Edge {
+    fn wait_for(mut process: Process, directory: RuntimeDirectory) -> Edge {
         let (address, admin) = eventually("the edge logs the addresses it listens on", || {
             let lines = process.lines();
             if let Some(status) = process.has_exited() {
@@ -200,7 +203,7 @@ impl Edge {
             }
             Some((address_in(&lines, "listening")?, address_in(&lines, "admin")?))
         });
-        let edge = Edge { process, address, admin, runtime_dir };
+        let edge = Edge { process, address, admin, _directory: directory };
         eventually("the edge has started", || {
             let mut client = Client::try_connect(edge.admin).ok()?;
             let answer = client.request("GET", "/health/startup").host("127.0.0.1").try_send().ok()?;
@@ -321,10 +324,10 @@ impl Edge {
     }
 }
 
-impl Drop for Edge {
+impl Drop for RuntimeDirectory {
     fn drop(&mut self) {
-        // Process ends itself; its directory is empty by then or held by what is about to be killed.
-        let _ = std::fs::remove_dir_all(&self.runtime_dir);
+        // It may never have been made; what cannot be removed is left to the system's cleaner.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
