@@ -125,7 +125,7 @@ impl Starter<'_> {
     fn haproxy(&self) -> Contestant {
         let port = free_port();
         let configuration = format!(
-            "global\n  nbthread 1\n  maxconn 20000\n  log stdout format raw local0 info\n  no splice\n\
+            "global\n  nbthread 1\n  maxconn 8000\n  log stdout format raw local0 info\n  nosplice\n\
              defaults\n  mode http\n  log global\n  option httplog\n  timeout client 60s\n  timeout server 60s\n  \
              timeout connect 2s\n  http-reuse always\n\
              frontend edge\n  bind 127.0.0.1:{port} backlog 4096\n\
