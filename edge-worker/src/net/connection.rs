@@ -37,31 +37,16 @@ pub enum After {
     Reset,
 }
 
-/// How waiting for a head ended.
-enum Waiting {
-    Head {
-        bytes: usize,
-    },
-    Refused(Rejection),
-    /// The client left, or was idle for too long, between requests.
-    Over,
-}
-
-/// Serves a connection to its end.
+/// Serves a connection to its end. What a request needs is boxed and borrowed for as long as it runs, so that an
+/// idle connection costs little more than its buffer.
 pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: IpAddr) {
     let _presence = Presence::enter(&worker);
     let mut connection = Connection { stream, peer, inbound: Vec::new() };
-    let mut head = worker.heads.borrow_mut().pop().unwrap_or_default();
-    loop {
-        let after = match connection.next_head(&worker, &mut head).await {
-            Waiting::Head { bytes } => pipeline::handle(&worker, &mut connection, &head, bytes).await,
-            Waiting::Refused(rejection) => pipeline::refuse_head(&worker, &mut connection, rejection).await,
-            Waiting::Over => break,
-        };
-        match after {
+    while connection.has_bytes(&worker).await {
+        match Box::pin(connection.serve_one(&worker)).await {
             After::KeepAlive => {}
             After::Close => {
-                connection.linger(&worker).await;
+                Box::pin(connection.linger(&worker)).await;
                 break;
             }
             After::Abort => break,
@@ -71,40 +56,62 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: IpAddr) {
             }
         }
     }
-    head.reset();
-    worker.heads.borrow_mut().push(head);
 }
 
 impl Connection {
-    async fn next_head(&mut self, worker: &Worker, head: &mut RequestHead) -> Waiting {
+    /// Waits for the first bytes of a request; false when the client left or was idle for too long.
+    async fn has_bytes(&mut self, worker: &Worker) -> bool {
+        if !self.inbound.is_empty() {
+            return true;
+        }
+        let limits = &worker.settings.limits;
+        let (reason, within_ms) = if worker.load.draining.get() {
+            (Reason::Linger, limits.drain_linger_ms)
+        } else {
+            (Reason::Idle, limits.keep_alive_idle_ms)
+        };
+        self.make_room(limits.head_bytes_max);
+        let filled = self.stream.read(std::mem::take(&mut self.inbound), reason, within_ms).await;
+        self.inbound = filled.buffer;
+        filled.end.is_none()
+    }
+
+    /// Reads the rest of one head and has the request handled.
+    async fn serve_one(&mut self, worker: &Rc<Worker>) -> After {
+        let mut head = worker.heads.borrow_mut().pop().unwrap_or_default();
+        head.reset();
+        let after = match self.read_head(worker, &mut head).await {
+            Ok(head_bytes) => pipeline::handle(worker, self, &head, head_bytes).await,
+            Err(Some(rejection)) => pipeline::refuse_head(worker, self, rejection).await,
+            Err(None) => After::Abort,
+        };
+        worker.heads.borrow_mut().push(head);
+        after
+    }
+
+    /// The head's length once it is complete; `Err(None)` when the client left within it.
+    async fn read_head(
+        &mut self,
+        worker: &Worker,
+        head: &mut RequestHead,
+    ) -> Result<usize, Option<Rejection>> {
         let limits = &worker.settings.limits;
         let head_limits = HeadLimits::of_requests(limits.head_bytes_max);
-        head.reset();
-        let mut head_deadline = None;
+        let deadline = worker.wheel.now().0 + limits.head_timeout_ms;
         loop {
-            if !self.inbound.is_empty() {
-                match head.parse(&self.inbound, &head_limits) {
-                    Ok(Progress::Complete { head_bytes }) => return Waiting::Head { bytes: head_bytes },
-                    Ok(Progress::Partial) => {}
-                    Err(fault) => return Waiting::Refused(fault.into()),
-                }
+            match head.parse(&self.inbound, &head_limits) {
+                Ok(Progress::Complete { head_bytes }) => return Ok(head_bytes),
+                Ok(Progress::Partial) => {}
+                Err(fault) => return Err(Some(fault.into())),
             }
-            let (reason, within_ms) = if self.inbound.is_empty() {
-                let draining = worker.load.draining.get();
-                let idle_ms = if draining { limits.drain_linger_ms } else { limits.keep_alive_idle_ms };
-                (if draining { Reason::Linger } else { Reason::Idle }, idle_ms)
-            } else {
-                let now = worker.wheel.now().0;
-                let deadline = *head_deadline.get_or_insert(now + limits.head_timeout_ms);
-                (Reason::Head, deadline.saturating_sub(now))
-            };
+            let within_ms = deadline.saturating_sub(worker.wheel.now().0);
             self.make_room(limits.head_bytes_max);
-            let filled = self.stream.read(std::mem::take(&mut self.inbound), reason, within_ms).await;
+            let filled = self.stream.read(std::mem::take(&mut self.inbound), Reason::Head, within_ms).await;
             self.inbound = filled.buffer;
             match filled.end {
                 None => {}
-                Some(ReadEnd::Expired(Reason::Head)) => return Waiting::Refused(Rejection::HeadTimeout),
-                Some(_) => return Waiting::Over,
+                Some(ReadEnd::Expired(Reason::Head)) => return Err(Some(Rejection::HeadTimeout)),
+                Some(_) => return Err(None),
             }
         }
     }
