@@ -181,6 +181,10 @@ fn a_worker_killed_in_the_drain_does_not_hold_it_up() {
     eventually("the request is at the service", || (backend.hits() == 1).then_some(()));
     let pids = edge.worker_pids();
     edge.signal(Signal::TERM);
+    // A death before the signal is heard would be a crash like any other, and answered with a successor.
+    eventually("the drain has begun", || {
+        edge.log_lines().iter().any(|line| line.contains("draining")).then_some(())
+    });
     for pid in pids {
         crate::harness::process::kill(pid, Signal::KILL);
     }
