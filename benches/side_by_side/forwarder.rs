@@ -36,7 +36,8 @@ fn accept(
     streams: &mut HashMap<u64, (TcpStream, u64)>,
 ) {
     while let Ok((client, _)) = listener.accept() {
-        let service = TcpStream::connect((Ipv4Addr::LOCALHOST, upstream)).expect("the service listens");
+        // A client that left, or a service between two runs, ends the pair and not the forwarder.
+        let Ok(service) = TcpStream::connect((Ipv4Addr::LOCALHOST, upstream)) else { continue };
         let tokens = [client.as_raw_fd() as u64, service.as_raw_fd() as u64];
         for (stream, token) in [(&client, tokens[0]), (&service, tokens[1])] {
             stream.set_nodelay(true).expect("TCP_NODELAY can be set");
