@@ -30,13 +30,6 @@ pub fn enter(worker: &Rc<Worker>, service: Option<ServiceId>) -> Result<Passage,
     Ok(Passage { worker: Rc::clone(worker), service })
 }
 
-impl Passage {
-    #[must_use]
-    pub fn service(&self) -> Option<ServiceId> {
-        self.service
-    }
-}
-
 impl Drop for Passage {
     fn drop(&mut self) {
         let load = &self.worker.load;

@@ -173,7 +173,7 @@ async fn conclude(
             After::Abort
         }
         End::Refused(rejection) => {
-            let path = head.target(bytes).split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
+            let path = respond::path(head, bytes);
             let persistence = if exchanged.in_step { persistence } else { Persistence::Close };
             let asker = Asker { method: ledger.method, path: &path, version: head.version(), persistence };
             let ending = Ending { rejection: Some(rejection), status: rejection.sentence().status, ..ending };

@@ -70,7 +70,7 @@ pub async fn handle(
         Some(_) if !worker.load.draining.get() => Persistence::asked_by(head),
         _ => Persistence::Close,
     };
-    let path = head.target(bytes).split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
+    let path = respond::path(head, bytes);
     let asker = Asker { method: ledger.method, path: &path, version: head.version(), persistence };
     let after = match decision {
         Err(rejection) => respond::refuse(worker, connection, ledger, asker, rejection).await,

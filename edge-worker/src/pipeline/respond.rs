@@ -3,7 +3,7 @@
 use super::account::{Ending, Ledger};
 use super::rejection::Rejection;
 use crate::http::encode::{ClientFraming, Persistence, local_head};
-use crate::http::head::Version;
+use crate::http::head::{RequestHead, Version};
 use crate::http::method::{Method, MethodSet};
 use crate::http::problem_body::{self, Body, Extra, Problem};
 use crate::net::connection::{After, Connection};
@@ -32,6 +32,12 @@ pub struct Asker<'a> {
     pub path: &'a [u8],
     pub version: Version,
     pub persistence: Persistence,
+}
+
+/// The path as the client wrote it, without the query, for [`Asker::path`].
+#[must_use]
+pub fn path(head: &RequestHead, bytes: &[u8]) -> Vec<u8> {
+    head.target(bytes).split(|byte| *byte == b'?').next().unwrap_or_default().to_vec()
 }
 
 /// Sends a refusal and writes it down. The request's body, if it has one, was not read: the caller says with

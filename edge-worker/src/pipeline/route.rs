@@ -9,8 +9,9 @@ use crate::config::routes::pattern::{LITERAL_BYTES_MAX, parts};
 use crate::config::routes::{Part, Row, Segment, Target as Destination};
 use crate::config::services::ServiceId;
 use crate::http::method::{Method, MethodSet};
-use crate::http::target::query::{is_uuid, query_tenants, same_identifier};
+use crate::http::target::query::query_tenants;
 use crate::http::target::{Target, TargetFault};
+use crate::identity::uuid::{is_uuid, same_id};
 use std::borrow::Cow;
 
 /// The compiled table.
@@ -267,7 +268,7 @@ pub fn check_query_tenant(
         return if refused { Err(Rejection::TenantInPublicQuery) } else { Ok(()) };
     }
     let own = tenant.unwrap_or_default().as_bytes();
-    if tenants.all(|asked| !own.is_empty() && same_identifier(&asked, own)) {
+    if tenants.all(|asked| !own.is_empty() && same_id(&asked, own)) {
         Ok(())
     } else {
         Err(Rejection::CrossTenant)

@@ -57,15 +57,4 @@ impl Pools {
             idle.drain(..stale);
         }
     }
-
-    /// Idle connections of all instances.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.instances.iter().map(|idle| idle.borrow().len()).sum()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }

@@ -1,6 +1,7 @@
-//! What the edge reads of a query, without ever changing it: tenants, venues, and how identifiers compare.
+//! What the edge reads of a query, without ever changing it: tenants and venues.
 
 use super::{Decoded, Plus};
+use crate::identity::uuid::same_id;
 use std::borrow::Cow;
 
 /// What a query says under one of several names.
@@ -22,11 +23,7 @@ pub fn query_tenants(query: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
 pub fn query_value<'q>(query: &'q [u8], names: &[&str]) -> QueryValue<'q> {
     let mut values = query_values(query, names);
     let Some(first) = values.next() else { return QueryValue::Absent };
-    if values.all(|value| same_identifier(&value, &first)) {
-        QueryValue::One(first)
-    } else {
-        QueryValue::Several
-    }
+    if values.all(|value| same_id(&value, &first)) { QueryValue::One(first) } else { QueryValue::Several }
 }
 
 /// Every decoded value under `names`. A name may be written as a list element (`tenantId[]`, `tenantId[0]`),
@@ -60,20 +57,4 @@ pub(super) fn decode(text: &[u8], plus: Plus) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(decoded)
-}
-
-/// Whether two identifiers name the same thing: UUIDs in any case (RFC 9562 section 4), all else byte for byte.
-#[must_use]
-pub fn same_identifier(left: &[u8], right: &[u8]) -> bool {
-    left == right || (is_uuid(left) && left.eq_ignore_ascii_case(right))
-}
-
-/// 8-4-4-4-12 hexadecimal digits, any version and case.
-#[must_use]
-pub fn is_uuid(text: &[u8]) -> bool {
-    text.len() == 36
-        && text.iter().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }

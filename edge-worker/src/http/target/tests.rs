@@ -1,7 +1,8 @@
 //! What a target may be, byte by byte, and what is read of a query.
 
-use super::query::{QueryValue, is_uuid, query_tenants, query_value, same_identifier};
+use super::query::{QueryValue, query_tenants, query_value};
 use super::*;
+use crate::identity::uuid::{is_uuid, same_id as same_identifier};
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Result<Target, TargetFault> {
