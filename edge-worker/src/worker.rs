@@ -134,7 +134,7 @@ impl Worker {
             buffers: Buffers::default(),
             heads: RefCell::default(),
             upstreams,
-            ids: Ids::new(),
+            ids: Ids::seeded(),
             date: RefCell::new(HttpDate::at(clock::wall_seconds().unsigned_abs())),
             gate: AcceptGate::default(),
             load: Load::default(),

@@ -40,7 +40,7 @@ pub const SERVICES: [(&str, &str); 19] = [
 ];
 
 /// Variables that a coverage build needs to write its profile.
-const PASSED_ON: [&str; 2] = ["LLVM_PROFILE_FILE", "PATH"];
+const PASSED_ON: [&str; 2] = [super::process::PROFILE_VARIABLE, "PATH"];
 
 /// An invocation of the binary with a chosen environment and nothing else.
 #[derive(Clone, Debug)]

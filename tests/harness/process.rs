@@ -7,6 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+/// Where a coverage build writes what it counted; set by the coverage tool alone.
+pub const PROFILE_VARIABLE: &str = "LLVM_PROFILE_FILE";
+
 /// A child whose output is collected; killed with its own children when it is dropped.
 pub struct Process {
     child: Child,
@@ -60,15 +63,34 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::env::var_os(PROFILE_VARIABLE).is_some() {
+            self.end_with_profile();
+        }
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             return;
         }
-        let children = self.children();
+        // The children first: orphans would begin to end by themselves, and be killed in the middle of it.
+        for pid in self.children() {
+            kill(pid, Signal::KILL);
+        }
         // Both fail only if the child is already gone.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for pid in children {
-            kill(pid, Signal::KILL);
+    }
+}
+
+impl Process {
+    /// A killed process leaves no profile, or half of one that no tool can read: coverage runs let it end.
+    fn end_with_profile(&mut self) {
+        let children = self.children();
+        self.signal(Signal::TERM);
+        let limit = Instant::now() + PATIENCE;
+        while Instant::now() < limit {
+            let ended = matches!(self.child.try_wait(), Ok(Some(_)) | Err(_));
+            if ended && !children.iter().any(|pid| is_alive(*pid)) {
+                return;
+            }
+            super::polling::pause(std::time::Duration::from_millis(20));
         }
     }
 }

@@ -79,7 +79,7 @@ pub struct Ids(RefCell<SmallRng>);
 
 impl Ids {
     #[must_use]
-    pub fn new() -> Self {
+    pub fn seeded() -> Self {
         Ids(RefCell::new(SmallRng::from_rng(&mut rand::rng())))
     }
 
@@ -112,12 +112,6 @@ impl Ids {
         let request = self.make();
         let trace = Trace::of(None, false, &mut *self.0.borrow_mut());
         RequestIds { request, correlation: request, trace }
-    }
-}
-
-impl Default for Ids {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
