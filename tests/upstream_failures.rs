@@ -1,5 +1,6 @@
 //! What a client sees, and what is counted, when a service fails in each of the ways services fail.
 
+use crate::harness::polling::pause;
 use crate::harness::token::USER;
 use crate::harness::{Backend, Client, Command, Edge, Gate, Script, Step, Token, eventually};
 use std::net::TcpListener;
@@ -94,6 +95,24 @@ fn a_service_that_does_not_answer_is_timed_out() {
     assert!((Duration::from_secs(4)..Duration::from_secs(8)).contains(&took), "row A1 has 5 s: {took:?}");
     eventually("the service's connection is given up", || (backend.hung_up() == 1).then_some(()));
     edge.counts("gateway_timeouts_total", &[("service", "auth")], 1);
+    is_released(&edge);
+}
+
+#[test]
+fn a_slow_upload_is_not_the_services_fault() {
+    let backend = Backend::start();
+    let edge = Edge::start(&backend);
+    let mut client = edge.client();
+    let request = "POST /api/v1/auth/login HTTP/1.1\r\nhost: edge\r\ncontent-length: 7\r\n\r\n";
+    client.send_raw(request);
+    // One byte a second: longer than the 5 s of row A1, never longer than a body may pause.
+    for byte in b"abcdefg" {
+        pause(Duration::from_secs(1));
+        client.send_raw([*byte]);
+    }
+    client.response_to("POST").expect_status(200);
+    assert_eq!(backend.last().body.length, 7);
+    edge.counts("gateway_timeouts_total", &[], 0);
     is_released(&edge);
 }
 
@@ -256,6 +275,22 @@ fn a_stalled_service_does_not_delay_others() {
     for client in &mut waiting {
         client.response_to("GET").expect_status(200);
     }
+    is_released(&edge);
+}
+
+#[test]
+fn an_answer_that_only_the_connections_end_can_end_is_reset_where_its_client_reads_too_slowly() {
+    let steps = vec![Step::Send(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()), Step::Pattern(64 << 20)];
+    let backend = Backend::start().on("/stream", Script::of(steps));
+    let edge = Command::run(&backend).set("FLOODGATE_WRITE_TIMEOUT_MS", "1000").start();
+    let mut client = edge.client();
+    let token = token();
+    client.send_raw(format!(
+        "GET /api/v1/files/stream/x HTTP/1.0\r\nhost: edge\r\nauthorization: Bearer {token}\r\n\r\n"
+    ));
+    eventually("the service's connection is given up", || (backend.hung_up() == 1).then_some(()));
+    let answer = client.try_response_to("GET");
+    assert!(answer.map_or(true, |answer| !answer.body.complete), "a part looks like the whole");
     is_released(&edge);
 }
 

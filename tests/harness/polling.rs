@@ -20,7 +20,7 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// The only place where a test gives time away.
 #[allow(clippy::disallowed_methods, reason = "the poll that the ban on sleeping points to")]
-pub(super) fn pause(time: Duration) {
+pub fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 

@@ -78,11 +78,12 @@ pub struct Body {
 pub struct Reader {
     stream: TcpStream,
     buffer: Vec<u8>,
+    was_reset: bool,
 }
 
 impl Reader {
     pub fn new(stream: TcpStream) -> Reader {
-        Reader { stream, buffer: Vec::new() }
+        Reader { stream, buffer: Vec::new(), was_reset: false }
     }
 
     /// The next head; `None` if the connection ended in good order before it.
@@ -117,7 +118,8 @@ impl Reader {
             Framing::Length(length) => self.bytes(length, &mut sink)?,
             Framing::UntilClose => {
                 while self.take(u64::MAX, &mut sink)? {}
-                true
+                // Only an orderly end says that this was all.
+                !self.was_reset
             }
             Framing::Chunked => self.chunks(&mut sink)?,
         };
@@ -200,7 +202,10 @@ impl Reader {
             match self.fill() {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    self.was_reset = true;
+                    return Ok(false);
+                }
                 Err(error) => return Err(error),
             }
         }

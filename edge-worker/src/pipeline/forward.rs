@@ -23,7 +23,7 @@ use crate::http::method::Method;
 use crate::net::connection::{After, Connection};
 use crate::telemetry::labels::{Downstream, Phase};
 use crate::upstream::connect::Destination;
-use crate::upstream::exchange::{self, Call, End, Exchanged};
+use crate::upstream::exchange::{self, Call, End, Exchanged, Party};
 use crate::worker::Worker;
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -164,13 +164,13 @@ async fn conclude(
             ledger.close(ending, bytes);
             if closing || !exchanged.in_step { After::Close } else { After::KeepAlive }
         }
-        End::Cut { until_close } => {
+        End::Cut { until_close, .. } => {
             ledger.close(Ending { cut: true, ..ending }, bytes);
             if until_close { After::Reset } else { After::Abort }
         }
-        End::ClientGone => {
+        End::ClientGone { until_close } => {
             ledger.close(Ending { status: CLIENT_GONE_STATUS, ..ending }, bytes);
-            After::Abort
+            if until_close { After::Reset } else { After::Abort }
         }
         End::Refused(rejection) => {
             let path = respond::path(head, bytes);
@@ -184,8 +184,8 @@ async fn conclude(
 
 fn outcome(exchanged: &Exchanged) -> Downstream {
     match (exchanged.end, exchanged.upstream_status) {
-        (End::ClientGone, _) => Downstream::Aborted,
-        (End::Cut { .. }, _) => Downstream::Reset,
+        (End::ClientGone { .. } | End::Cut { by: Party::Client, .. }, _) => Downstream::Aborted,
+        (End::Cut { by: Party::Service, .. }, _) => Downstream::Reset,
         (End::Complete { .. }, Some(status)) => Downstream::Status(status),
         (End::Refused(Rejection::UpstreamRefused | Rejection::UpstreamUnresolved), _) => {
             Downstream::ConnectError

@@ -97,9 +97,9 @@ pub async fn scrape(
             ledger.close(Ending::local(status, exchanged.bytes_out), &connection.inbound);
             if closing { After::Close } else { After::KeepAlive }
         }
-        End::Cut { .. } | End::ClientGone => {
+        End::Cut { until_close, .. } | End::ClientGone { until_close } => {
             ledger.close(Ending::local(status, exchanged.bytes_out), &connection.inbound);
-            After::Abort
+            if until_close { After::Reset } else { After::Abort }
         }
     }
 }

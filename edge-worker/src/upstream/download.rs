@@ -109,7 +109,10 @@ pub async fn download(
     progress: &Progress,
 ) -> Downloaded {
     let input = plan.buffers.body();
-    let (input, head_bytes) = match read_head(reader, head, input, &plan).await {
+    progress.head_awaited(true);
+    let read = read_head(reader, head, input, &plan, progress).await;
+    progress.head_awaited(false);
+    let (input, head_bytes) = match read {
         Ok(found) => found,
         Err((fault, input)) => {
             plan.buffers.give_back(input);
@@ -138,10 +141,11 @@ async fn read_head(
     head: &mut ResponseHead,
     mut input: Vec<u8>,
     plan: &Plan<'_>,
+    progress: &Progress,
 ) -> Result<(Vec<u8>, usize), (NoAnswer, Vec<u8>)> {
     head.reset();
     loop {
-        let within_ms = plan.deadline.0.saturating_sub(plan.wheel.now().0);
+        let within_ms = progress.answer_within_ms(plan.wheel.now(), plan.deadline);
         if input.len() == input.capacity() {
             return Err((NoAnswer::Garbage, input));
         }

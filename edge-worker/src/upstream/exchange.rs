@@ -11,9 +11,10 @@ use crate::net::buffers::Buffers;
 use crate::net::io::{SocketWheel, Stream};
 use crate::net::join::join;
 use crate::net::vigil::Vigils;
-use crate::net::wheel::Reason;
+use crate::net::wheel::{Reason, Timer};
 use crate::pipeline::rejection::Rejection;
 use std::cell::Cell;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 
 /// What is to be sent, and what is known about it.
@@ -66,16 +67,20 @@ pub struct Exchanged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The whole answer was sent. `closing`: the client was told that the connection closes.
-    Complete {
-        closing: bool,
-    },
+    Complete { closing: bool },
     /// Nothing was sent to the client yet.
     Refused(Rejection),
-    /// The service broke off after its head had been passed on. `until_close`: only a reset tells the client.
-    Cut {
-        until_close: bool,
-    },
-    ClientGone,
+    /// Broken off after the service's head had been passed on. `until_close`: only a reset tells the client.
+    Cut { until_close: bool, by: Party },
+    /// `until_close`: only a reset tells a client that merely reads slowly.
+    ClientGone { until_close: bool },
+}
+
+/// Who broke an exchange off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    Service,
+    Client,
 }
 
 /// What each direction must know of the other.
@@ -83,9 +88,49 @@ pub enum End {
 pub struct Progress {
     answered: Cell<bool>,
     uploaded: Cell<bool>,
+    /// Milliseconds that the client has let us wait for its body.
+    waited_ms: Cell<u64>,
+    waiting_since: Cell<Option<Millis>>,
+    /// The answer's timer runs for its head.
+    head_awaited: Cell<bool>,
 }
 
+/// The answer's time while it does not run; the body's own time-outs bound it.
+const PAUSED_MS: u64 = 3_600_000;
+
 impl Progress {
+    /// The upload waits for the client, until `client_came`. The service is not to blame for that, so its time
+    /// does not run.
+    pub fn client_awaited(&self, now: Millis, answer: &Timer<RawFd>) {
+        self.waiting_since.set(Some(now));
+        if self.head_awaited.get() && answer.fired().is_none() {
+            answer.disarm();
+        }
+    }
+
+    pub fn client_came(&self, now: Millis, answer: &Timer<RawFd>, deadline: Millis) {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited_ms.set(self.waited_ms.get() + now.0.saturating_sub(since.0));
+        }
+        if self.head_awaited.get() && answer.fired().is_none() {
+            answer.arm(Reason::Answer, self.answer_within_ms(now, deadline));
+        }
+    }
+
+    /// What is left of the service's time.
+    #[must_use]
+    pub fn answer_within_ms(&self, now: Millis, deadline: Millis) -> u64 {
+        match self.waiting_since.get() {
+            Some(_) => PAUSED_MS,
+            None => (deadline.0 + self.waited_ms.get()).saturating_sub(now.0),
+        }
+    }
+
+    /// From here to `false` the answer's timer is the head's.
+    pub fn head_awaited(&self, awaited: bool) {
+        self.head_awaited.set(awaited);
+    }
+
     /// The answer is over: the rest of the request's body has no reader.
     #[must_use]
     pub fn is_answered(&self) -> bool {
@@ -158,7 +203,7 @@ async fn without_body(
     head: &mut ResponseHead,
     means: Means<'_>,
 ) -> Downloaded {
-    let progress = Progress { answered: Cell::new(false), uploaded: Cell::new(true) };
+    let progress = Progress { uploaded: Cell::new(true), ..Progress::default() };
     let mut upstream = connected.stream.sides();
     let within_ms = means.limits.write_timeout_ms.min(remaining(call, means));
     // A service that takes no more may have answered all the same; the read finds out.
@@ -178,7 +223,7 @@ async fn with_body(
     if call.expects_continue && call.in_hand.is_empty() {
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
         if client.write_all(interim, means.limits.write_timeout_ms).await.0.is_err() {
-            return Exchanged::without_answer(End::ClientGone, false);
+            return Exchanged::without_answer(End::ClientGone { until_close: false }, false);
         }
     }
     let progress = Progress::default();
@@ -192,6 +237,8 @@ async fn with_body(
         limits: means.limits,
         buffers: means.buffers,
         wheel: means.wheel,
+        deadline: call.deadline,
+        answer_timer: upstream.reader.timer(),
     };
     let uploading = async {
         let (reader, writer) = (&mut client.reader, &mut upstream.writer);
@@ -237,14 +284,22 @@ fn settle(
     }
     let end = match downloaded.end {
         DownloadEnd::Complete => End::Complete { closing: downloaded.closing },
-        DownloadEnd::ClientGone => End::ClientGone,
-        DownloadEnd::Cut if upload_end == UploadEnd::ClientGone => End::ClientGone,
-        DownloadEnd::Cut => End::Cut { until_close: downloaded.until_close },
+        DownloadEnd::ClientGone => End::ClientGone { until_close: downloaded.until_close },
+        DownloadEnd::Cut => match upload_end {
+            UploadEnd::ClientGone => End::ClientGone { until_close: downloaded.until_close },
+            // Its body was refused while the service already answered, and that broke the answer off.
+            UploadEnd::TooLarge | UploadEnd::Malformed(_) | UploadEnd::ClientSlow => {
+                End::Cut { until_close: downloaded.until_close, by: Party::Client }
+            }
+            UploadEnd::Done | UploadEnd::Abandoned => {
+                End::Cut { until_close: downloaded.until_close, by: Party::Service }
+            }
+        },
         DownloadEnd::NoAnswer(silence) => match upload_end {
             UploadEnd::TooLarge => End::Refused(Rejection::BodyTooLarge),
             UploadEnd::Malformed(what) => End::Refused(Rejection::BadFraming(what)),
             UploadEnd::ClientSlow => End::Refused(Rejection::BodyTimeout),
-            UploadEnd::ClientGone if silence != NoAnswer::Late => End::ClientGone,
+            UploadEnd::ClientGone if silence != NoAnswer::Late => End::ClientGone { until_close: false },
             _ => End::Refused(silence.into()),
         },
     };

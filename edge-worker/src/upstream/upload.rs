@@ -5,12 +5,14 @@
 //! that the client sees its answer instead of a reset (RFC 9112 section 9.6).
 
 use super::exchange::Progress;
+use crate::clock::Millis;
 use crate::config::limits::Limits;
 use crate::http::body::{self, Decoder};
 use crate::http::head::BodyFraming;
 use crate::net::buffers::Buffers;
 use crate::net::io::{ReadEnd, Reader, SocketWheel, Writer};
-use crate::net::wheel::Reason;
+use crate::net::wheel::{Reason, Timer};
+use std::os::fd::RawFd;
 
 /// How long a client may go on sending a body that nobody wants any more.
 pub const LINGER_MS: u64 = 1_000;
@@ -24,6 +26,9 @@ pub struct Plan<'p> {
     pub limits: &'p Limits,
     pub buffers: &'p Buffers,
     pub wheel: &'p SocketWheel,
+    /// Until when the answer's head must be complete, not counting what the client lets us wait.
+    pub deadline: Millis,
+    pub answer_timer: &'p Timer<RawFd>,
 }
 
 /// How the upload ended.
@@ -121,7 +126,9 @@ impl<'p> Carrier<'p> {
                 .decoder
                 .remaining()
                 .map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+            progress.client_awaited(self.plan.wheel.now(), self.plan.answer_timer);
             let filled = reader.read_up_to(std::mem::take(input), most, reason, within_ms).await;
+            progress.client_came(self.plan.wheel.now(), self.plan.answer_timer, self.plan.deadline);
             *input = filled.buffer;
             match filled.end {
                 None => {}
