@@ -1,6 +1,8 @@
-//! The control channel between a worker and the supervisor.
+//! The two channels between a worker and the supervisor: its life cycle, and what it asks.
 //!
-//! The supervisor makes one socket pair a worker. This module holds what travels on it, sans-io; the worker
+//! The supervisor makes both socket pairs. This module holds what travels on it, sans-io; the worker
 //! reads and writes it through `net::io`, the supervisor through tokio.
 
 pub mod frames;
+pub mod asks;
+pub mod link;

@@ -1,0 +1,177 @@
+//! What a worker asks the supervisor: every kind of ask, its deadline, and the frames they travel in. Sans-io.
+//!
+//! Everything slow or rare is an ask: the supervisor looks it up in Redis or at a service, once for all workers
+//! that want the same. An ask always ends: with an answer, or with the declared outcome of [`Unanswered`].
+//!
+//! A frame is `length: u32` (little endian, of what follows) and a JSON document. Asks have a channel of their
+//! own, so that no ask can delay a drain. A document of a newer version may have fields that an older reader
+//! ignores, and a field that is new has a default: version N serves N-1.
+
+use crate::config::secret::Secret;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of one frame without its prefix: the longest token, twice escaped, and a list of permissions fit.
+pub const ASK_BYTES_MAX: usize = 64 * 1024;
+/// Asks of one worker that may wait at a time; one more is `Overloaded` at once.
+pub const ASKS_WAITING_MAX: usize = 4_096;
+
+const PREFIX_BYTES: usize = 4;
+
+/// Something that only the supervisor can find out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// Is this user alive, and what is its role?
+    User { user: Person },
+    /// May this user act for this venue?
+    VenueAccess {
+        user: Person,
+        venue: String,
+        /// In the mode that asks for one permission at a time.
+        permission: Option<String>,
+        bearer: Secret<String>,
+    },
+    /// Is this user staff of any venue?
+    VenueList { user: Person, bearer: Secret<String> },
+}
+
+/// Whom a question is about, and what a service is told about the request it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub tenant: String,
+    pub subject: String,
+    /// The value of `X-Forwarded-For`.
+    pub forwarded_for: String,
+    pub request_id: String,
+    pub traceparent: String,
+}
+
+/// What the supervisor found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    User(UserAnswer),
+    VenueAccess(VenueAnswer),
+    VenueList(ListAnswer),
+    /// The supervisor has as many asks as it can take.
+    Overloaded,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserAnswer {
+    Live {
+        /// As the record says it.
+        role: String,
+        /// The record is older than it should be, because auth-service cannot be asked.
+        degraded: bool,
+    },
+    /// Suspended, banned or deleted.
+    Inactive,
+    /// Unknown, or of another tenant.
+    NotFound,
+    Outage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VenueAnswer {
+    Allowed { role: Option<String>, permissions: Vec<String> },
+    Denied,
+    Outage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListAnswer {
+    Staff,
+    NoStaff,
+    Outage,
+}
+
+/// Why an ask has no answer. What follows from it is the asking stage's to say: never a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Too many asks wait, here or at the supervisor.
+    Overloaded,
+    /// The deadline of its kind passed.
+    Late,
+    /// The supervisor is gone or speaks another language.
+    Gone,
+}
+
+impl Question {
+    /// Milliseconds until the ask counts as unanswered: the look-up's whole time (platform section 5), and a
+    /// little for the way.
+    #[must_use]
+    pub fn deadline_ms(&self) -> u64 {
+        match self {
+            Self::User { .. } => 5_250,
+            Self::VenueAccess { .. } | Self::VenueList { .. } => 3_250,
+        }
+    }
+}
+
+/// An ask on its way to the supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Chosen by the worker, unique among what it waits for.
+    pub id: u64,
+    pub question: Question,
+}
+
+/// An answer on its way back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    pub id: u64,
+    pub answer: Answer,
+}
+
+/// Why a channel of asks cannot be read any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskFault {
+    #[error("a frame of {0} bytes is longer than {ASK_BYTES_MAX}")]
+    Length(u32),
+    /// The document itself may hold a token and is not shown.
+    #[error("a frame's document is not valid at column {0}")]
+    Document(usize),
+}
+
+/// Appends a frame; one that would be too long is not written, and `false` says so.
+#[must_use]
+pub fn encode<T: Serialize>(message: &T, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    out.extend_from_slice(&[0; PREFIX_BYTES]);
+    let written = serde_json::to_writer(&mut *out, message).is_ok();
+    let length = out.len() - start - PREFIX_BYTES;
+    match u32::try_from(length).ok().filter(|_| written && length <= ASK_BYTES_MAX) {
+        Some(length) => {
+            out.splice(start..start + PREFIX_BYTES, length.to_le_bytes());
+            true
+        }
+        None => {
+            out.truncate(start);
+            false
+        }
+    }
+}
+
+/// Takes the first frame off the front of `bytes`; `None` means that more bytes are needed.
+///
+/// # Errors
+/// If this is no frame; the channel is then of no more use.
+pub fn decode<T: for<'de> Deserialize<'de>>(bytes: &mut Vec<u8>) -> Result<Option<T>, AskFault> {
+    let Some((prefix, rest)) = bytes.split_first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
+    let stated = u32::from_le_bytes(*prefix);
+    let length = usize::try_from(stated).map_err(|_| AskFault::Length(stated))?;
+    if length > ASK_BYTES_MAX {
+        return Err(AskFault::Length(stated));
+    }
+    let Some(document) = rest.get(..length) else { return Ok(None) };
+    let message = serde_json::from_slice(document).map_err(|fault| AskFault::Document(fault.column()))?;
+    bytes.drain(..PREFIX_BYTES + length);
+    Ok(Some(message))
+}
+
+#[cfg(test)]
+mod tests;
