@@ -3,8 +3,12 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FUZZ_SECONDS ?= 20
+# What soak and idle-memory are built with; dev is built in seconds, and is not what is deployed.
+ENDURANCE_PROFILE ?= bench
+SOAK_SECONDS ?= 60
+IDLE_CONNECTIONS ?= 10000
 
-.PHONY: help demo build test test-epoll bench lint deny coverage loom fuzz mutants install-tools install-test-tools
+.PHONY: help demo build test test-epoll bench soak idle-memory lint deny coverage loom fuzz mutants install-tools install-test-tools
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -25,6 +29,12 @@ test-epoll: install-test-tools ## Run the end-to-end tests on epoll, as where io
 bench: ## Measure beside HAProxy, nginx and a raw forwarder; see benches/README.md. BENCH_ARGS="--quick" for a look.
 	@.ci/install nginx haproxy
 	$(CARGO) bench --bench side_by_side -- $(BENCH_ARGS)
+
+soak: ## Kill workers at random under half load for SOAK_SECONDS; FLOODGATE_SEED repeats a run.
+	@SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) bench --profile $(ENDURANCE_PROFILE) --bench endurance -- soak
+
+idle-memory: ## Memory of IDLE_CONNECTIONS idle keep-alive connections at one worker; fails above 8 KiB each.
+	@IDLE_CONNECTIONS=$(IDLE_CONNECTIONS) $(CARGO) bench --profile $(ENDURANCE_PROFILE) --bench endurance -- idle-memory
 
 lint: ## Formatting, clippy without a warning, dependency rules.
 	$(CARGO) fmt --all -- --check

@@ -12,6 +12,7 @@ mod bodies;
 mod upstream_failures;
 mod local_answers;
 mod worker_crash;
+mod soak;
 mod drain;
 mod configuration;
 mod regressions;

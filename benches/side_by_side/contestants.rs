@@ -1,7 +1,7 @@
 //! The contestants: how each is configured and started, and what it is asked.
 
-use super::generator::Service;
 use super::measure::{self, pin_process};
+use super::simulated_service::Service;
 use super::tokens;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

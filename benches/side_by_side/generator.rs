@@ -1,12 +1,10 @@
 //! Clients and service in one single-threaded epoll loop.
 
+use super::simulated_service::{LISTENER, Service, answer};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// What requests and answers look like.
@@ -50,19 +48,6 @@ impl Outcome {
     }
 }
 
-/// The service behind every contestant. It lives on between runs, so that pooled connections do too.
-pub struct Service {
-    listener: TcpListener,
-    connections: RefCell<HashMap<u64, ServiceConnection>>,
-    epoll: OwnedFd,
-}
-
-struct ServiceConnection {
-    stream: TcpStream,
-    input: Vec<u8>,
-    backlog: Vec<u8>,
-}
-
 struct Client {
     stream: TcpStream,
     due: Instant,
@@ -70,78 +55,7 @@ struct Client {
     input: Vec<u8>,
 }
 
-const LISTENER: u64 = u64::MAX;
 const CLIENT: u64 = 1 << 32;
-
-impl Service {
-    pub fn bind() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        listener.set_nonblocking(true).expect("a listener can be made non-blocking");
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll exists");
-        epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN).expect("can be watched");
-        Service { listener, connections: RefCell::default(), epoll }
-    }
-
-    pub fn port(&self) -> u16 {
-        self.listener.local_addr().expect("a bound listener has an address").port()
-    }
-
-    fn accept(&self) {
-        while let Ok((stream, _)) = self.listener.accept() {
-            stream.set_nodelay(true).expect("TCP_NODELAY can be set");
-            stream.set_nonblocking(true).expect("a stream can be made non-blocking");
-            let token = stream.as_raw_fd() as u64;
-            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-            epoll::add(&self.epoll, &stream, EventData::new_u64(token), flags).expect("can be watched");
-            let connection = ServiceConnection { stream, input: Vec::new(), backlog: Vec::new() };
-            self.connections.borrow_mut().insert(token, connection);
-        }
-    }
-
-    fn serve(&self, token: u64, answer: &[u8], buffer: &mut [u8]) {
-        let mut connections = self.connections.borrow_mut();
-        let Some(connection) = connections.get_mut(&token) else { return };
-        loop {
-            match connection.stream.read(buffer) {
-                Ok(0) => break,
-                Ok(count) => {
-                    connection.input.extend_from_slice(&buffer[..count]);
-                    while let Some(end) = find_end(&connection.input) {
-                        connection.input.drain(..end);
-                        connection.backlog.extend_from_slice(answer);
-                    }
-                    if connection.flush().is_err() {
-                        break;
-                    }
-                    if count < buffer.len() {
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if connection.flush().is_err() {
-                        break;
-                    }
-                    return;
-                }
-                Err(_) => break,
-            }
-        }
-        connections.remove(&token);
-    }
-}
-
-impl ServiceConnection {
-    fn flush(&mut self) -> std::io::Result<()> {
-        while !self.backlog.is_empty() {
-            match self.stream.write(&self.backlog) {
-                Ok(written) => drop(self.backlog.drain(..written)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
 
 /// The state of one run.
 struct Run<'l> {
@@ -172,13 +86,14 @@ pub fn run(load: &Load<'_>, window: Duration, started: impl FnOnce()) -> Outcome
             Pace::Rate(_) => Timespec { tv_sec: 0, tv_nsec: 50_000 },
             _ => Timespec { tv_sec: 0, tv_nsec: 20_000_000 },
         };
-        epoll::wait(&load.service.epoll, rustix::buffer::spare_capacity(&mut events), Some(&patience))
+        epoll::wait(load.service.epoll(), rustix::buffer::spare_capacity(&mut events), Some(&patience))
             .expect("epoll waits");
         for event in &events {
             match event.data.u64() {
-                LISTENER => load.service.accept(),
-                token if token >= CLIENT => run.receive((token - CLIENT) as usize, &mut buffer),
-                token => load.service.serve(token, &answer, &mut buffer),
+                token if token >= CLIENT && token != LISTENER => {
+                    run.receive((token - CLIENT) as usize, &mut buffer)
+                }
+                token => load.service.turn(token, &answer, &mut buffer),
             }
         }
     }
@@ -196,7 +111,7 @@ impl Run<'_> {
         stream.set_nodelay(true).expect("TCP_NODELAY can be set");
         stream.set_nonblocking(true).expect("a stream can be made non-blocking");
         let token = EventData::new_u64(CLIENT + index as u64);
-        epoll::add(&self.load.service.epoll, &stream, token, EventFlags::IN).expect("can be watched");
+        epoll::add(self.load.service.epoll(), &stream, token, EventFlags::IN).expect("can be watched");
         Some(Client { stream, due: Instant::now(), waiting: false, input: Vec::new() })
     }
 
@@ -266,27 +181,9 @@ impl Run<'_> {
     }
 }
 
-fn answer(bytes: usize) -> Vec<u8> {
-    let mut body = br#"{"id":"5f0c9d7e-1111-4111-8111-0123456789ab","name":""#.to_vec();
-    body.resize(bytes - 2, b'x');
-    body.extend_from_slice(b"\"}");
-    let mut answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nCache-Control: private\r\n\
-         ETag: W/\"c8-abcdefgh\"\r\nDate: Tue, 24 Nov 2026 00:00:00 GMT\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    answer.extend_from_slice(&body);
-    answer
-}
-
-fn find_end(input: &[u8]) -> Option<usize> {
-    memchr::memmem::find(input, b"\r\n\r\n").map(|at| at + 4)
-}
-
 /// Head and body together, once the head is there.
 fn answer_length(input: &[u8]) -> Option<usize> {
-    let head = find_end(input)?;
+    let head = memchr::memmem::find(input, b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&input[..head]).ok()?;
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;

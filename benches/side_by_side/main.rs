@@ -8,6 +8,7 @@
 
 mod contestants;
 mod forwarder;
+mod simulated_service;
 mod generator;
 mod measure;
 mod report;

@@ -53,6 +53,11 @@ pub struct Command {
 impl Command {
     /// `floodgate run` as most tests want it: development rules, one worker, both ports free, every service here.
     pub fn run(backend: &Backend) -> Command {
+        Command::run_before(&backend.url())
+    }
+
+    /// The same before a service of somebody else's.
+    pub fn run_before(service_url: &str) -> Command {
         let command = Command::bare(&["run"])
             .set("NODE_ENV", "development")
             .set("HOST", "127.0.0.1")
@@ -64,7 +69,7 @@ impl Command {
             .set("JWT_PUBLIC_KEY_PREVIOUS", Key::Previous.public_pem())
             .set("AUTH_USER_CHECK", "off")
             .set("DRAIN_DELAY_MS", "0");
-        SERVICES.iter().fold(command, |command, entry| command.set(entry.1, &backend.url()))
+        SERVICES.iter().fold(command, |command, entry| command.set(entry.1, service_url))
     }
 
     /// The binary with these arguments and no environment but what every process needs.
@@ -280,6 +285,10 @@ impl Edge {
                     && record.get("status").is_some()
             })
         })
+    }
+
+    pub fn supervisor_pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Process ids of the workers that are alive.

@@ -10,6 +10,9 @@ use std::time::Instant;
 /// Where a coverage build writes what it counted; set by the coverage tool alone.
 pub const PROFILE_VARIABLE: &str = "LLVM_PROFILE_FILE";
 
+/// What is written after so many lines is read and forgotten: a soak logs a million requests.
+const LINES_MAX: usize = 100_000;
+
 /// A child whose output is collected; killed with its own children when it is dropped.
 pub struct Process {
     child: Child,
@@ -106,6 +109,11 @@ pub fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|stat| stat.0 != "Z")
 }
 
+/// Whether SIGSTOP has taken effect: from then on the process runs no instruction of its own.
+pub fn is_stopped(pid: u32) -> bool {
+    stat(pid).is_some_and(|stat| stat.0 == "T")
+}
+
 /// Resident memory of a process that is no shared mapping, in bytes.
 pub fn private_memory_bytes(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is alive");
@@ -139,7 +147,10 @@ fn collect(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) 
     let lines = Arc::clone(lines);
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            if lines.len() < LINES_MAX {
+                lines.push(line);
+            }
         }
     });
 }
