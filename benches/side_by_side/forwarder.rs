@@ -1,5 +1,6 @@
 //! The floor: a single-threaded epoll loop that accepts, connects, and copies bytes both ways.
 
+use super::simulated_service::deepen;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use std::os::fd::AsRawFd;
 /// Forwards connections of `port` to `upstream` until the process is ended.
 pub fn run(port: u16, upstream: u16) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
+    deepen(&listener);
     listener.set_nonblocking(true).expect("a listener can be made non-blocking");
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll exists");
     epoll::add(&epoll, &listener, EventData::new_u64(0), EventFlags::IN).expect("a listener can be watched");

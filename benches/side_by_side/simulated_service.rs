@@ -23,9 +23,16 @@ struct ServiceConnection {
     backlog: Vec<u8>,
 }
 
+/// Listens anew with a queue for every connection of a run: whoever connects and accepts on one thread would
+/// otherwise wait for itself.
+pub fn deepen(listener: &TcpListener) {
+    rustix::net::listen(listener, 4_096).expect("a listener can be given a longer queue");
+}
+
 impl Service {
     pub fn bind() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        deepen(&listener);
         listener.set_nonblocking(true).expect("a listener can be made non-blocking");
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll exists");
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN).expect("can be watched");

@@ -13,7 +13,8 @@ use edge_worker::clock::Millis;
 /// The times and bounds of the plan, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// A worker that lived this long was healthy: its death is answered at once and forgives earlier ones.
+    /// A worker that served this long was healthy: its death is answered at once and forgives earlier ones. Short,
+    /// because until its successor accepts, clients wait in the slot's queue.
     pub stable_ms: u64,
     /// Wait after the second early death in a row; doubles with each further one.
     pub backoff_first_ms: u64,
@@ -43,7 +44,7 @@ impl Policy {
     #[must_use]
     pub fn new(drain_delay_ms: u64, shutdown_timeout_ms: u64) -> Self {
         Policy {
-            stable_ms: 10_000,
+            stable_ms: 2_000,
             backoff_first_ms: 100,
             backoff_max_ms: 5_000,
             silence_max_ms: 5_000,
@@ -171,7 +172,8 @@ struct Slot {
     life: Life,
     generation: u32,
     listener: usize,
-    started_at: Millis,
+    /// Since when this life serves, if it ever did.
+    ready_at: Option<Millis>,
     starts: u32,
     early_deaths: u32,
     beat: u64,
@@ -215,7 +217,7 @@ impl Plan {
     pub fn on(&mut self, event: Event, now: Millis) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Ready { slot } => self.ready(slot, &mut actions),
+            Event::Ready { slot } => self.ready(slot, now, &mut actions),
             Event::SpawnFailed { slot } => self.bury(slot, now, &mut actions),
             Event::Drained { slot, cut, .. } => self.report(slot, cut),
             Event::Died { slot, exit, in_flight } => {
@@ -272,10 +274,11 @@ impl Plan {
         }
     }
 
-    fn ready(&mut self, index: usize, actions: &mut Vec<Action>) {
+    fn ready(&mut self, index: usize, now: Millis, actions: &mut Vec<Action>) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         if slot.life == Life::Starting {
             slot.life = Life::Serving;
+            slot.ready_at = Some(now);
             slot.silent_ms = 0;
         }
         if self.node == Node::Starting && self.slots.iter().all(|slot| slot.life == Life::Serving) {
@@ -315,9 +318,9 @@ impl Plan {
             slot.life = Life::Gone;
             return;
         }
-        let lived_ms = now.0.saturating_sub(slot.started_at.0);
+        let served_ms = slot.ready_at.map_or(0, |ready_at| now.0.saturating_sub(ready_at.0));
         slot.early_deaths =
-            if lived_ms >= policy.stable_ms { 0 } else { slot.early_deaths.saturating_add(1) };
+            if served_ms >= policy.stable_ms { 0 } else { slot.early_deaths.saturating_add(1) };
         slot.life = Life::Waiting { until: Millis(now.0 + policy.backoff_ms(slot.early_deaths)) };
         if self.node == Node::Starting && slot.early_deaths >= policy.start_attempts_max {
             self.failed = Some(index);
@@ -421,7 +424,7 @@ impl Slot {
             life: Life::Waiting { until: Millis(0) },
             generation: 0,
             listener: index,
-            started_at: Millis(0),
+            ready_at: None,
             starts: 0,
             early_deaths: 0,
             beat: 0,
@@ -435,7 +438,7 @@ impl Slot {
         debug_assert!(!self.lives(), "one process a slot");
         self.life = Life::Starting;
         self.generation = generation;
-        self.started_at = now;
+        self.ready_at = None;
         self.starts = self.starts.saturating_add(1);
         self.beat = 0;
         self.looked_at = now;

@@ -138,10 +138,20 @@ fn a_stable_life_forgives_earlier_deaths() {
     node.dies(0, CRASH);
     node.dies(0, CRASH);
     node.after(100, Event::Tick);
-    assert_eq!(node.after(9_999, Event::Died { slot: 0, exit: CRASH, in_flight: 0 }), []);
+    node.on(Event::Ready { slot: 0 });
+    assert_eq!(node.after(1_999, Event::Died { slot: 0, exit: CRASH, in_flight: 0 }), []);
     assert_eq!(node.after(200, Event::Tick), [start(0, 3)]);
-    assert_eq!(node.after(10_000, Event::Died { slot: 0, exit: CRASH, in_flight: 0 }), [start(0, 4)]);
+    node.on(Event::Ready { slot: 0 });
+    assert_eq!(node.after(2_000, Event::Died { slot: 0, exit: CRASH, in_flight: 0 }), [start(0, 4)]);
     assert_eq!(node.dies(0, CRASH), [start(0, 5)], "counting begins anew");
+}
+
+#[test]
+fn a_worker_that_never_served_is_an_early_death_however_long_it_took() {
+    let mut node = Node::serving(1);
+    node.dies(0, CRASH);
+    assert_eq!(node.after(9_000, Event::Died { slot: 0, exit: CRASH, in_flight: 0 }), []);
+    assert_eq!(node.wakes_in(), Some(100));
 }
 
 #[test]
