@@ -9,7 +9,7 @@
 use super::wheel::{Reason, Timer, Wheel};
 use crate::config::IoDriver;
 use crate::config::limits::ACCEPTS_IN_FLIGHT;
-use monoio::buf::IoBufMut;
+use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt, Canceller, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 use monoio::time::TimeDriver;
@@ -307,6 +307,24 @@ pub enum ReadEnd {
 }
 
 impl Writer<'_> {
+    /// Writes the buffer from `start` to its end, for at most `within_ms`. A start behind the end is the end.
+    pub async fn write_from(
+        &mut self,
+        buffer: Vec<u8>,
+        start: usize,
+        within_ms: u64,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let start = start.min(buffer.len());
+        let part = buffer.slice(start..);
+        self.timer.arm(Reason::Write, within_ms);
+        let (result, part) = match self.half {
+            WriteHalf::Tcp(half) => half.write_all(part).await,
+            WriteHalf::Unix(half) => half.write_all(part).await,
+        };
+        self.timer.disarm();
+        (result, part.into_inner())
+    }
+
     /// Writes the whole buffer, for at most `within_ms`.
     pub async fn write_all(&mut self, buffer: Vec<u8>, within_ms: u64) -> (io::Result<usize>, Vec<u8>) {
         self.timer.arm(Reason::Write, within_ms);

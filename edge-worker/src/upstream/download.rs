@@ -48,6 +48,10 @@ impl Reply<'_> {
     }
 }
 
+/// Left free in front of a service's head: the head that the client gets is longer than the service's, and takes its
+/// place right before the body.
+const ROOM: usize = 2_048;
+
 /// What is expected and how it is to be passed on.
 #[derive(Clone, Copy)]
 pub struct Plan<'p> {
@@ -109,6 +113,8 @@ pub async fn download(
     progress: &Progress,
 ) -> Downloaded {
     let input = plan.buffers.body();
+    let mut input = input;
+    input.resize(ROOM, 0);
     progress.head_awaited(true);
     let read = read_head(reader, head, input, &plan, progress).await;
     progress.head_awaited(false);
@@ -154,15 +160,19 @@ async fn read_head(
         match filled.end {
             None => {}
             Some(ReadEnd::Expired(_)) => return Err((NoAnswer::Late, input)),
-            Some(_) if input.is_empty() => return Err((NoAnswer::Silent, input)),
+            Some(_) if input.len() == ROOM => return Err((NoAnswer::Silent, input)),
             Some(_) => return Err((NoAnswer::Broken, input)),
         }
-        match head.parse(&input, &HeadLimits::UPSTREAM) {
+        match head.parse(after(&input, ROOM), &HeadLimits::UPSTREAM) {
             Err(_) => return Err((NoAnswer::Garbage, input)),
             Ok(HeadProgress::Partial) => {}
             Ok(HeadProgress::Complete { head_bytes }) => return Ok((input, head_bytes)),
         }
     }
+}
+
+fn after(bytes: &[u8], start: usize) -> &[u8] {
+    bytes.get(start..).unwrap_or_default()
 }
 
 /// The body's state while it is passed on.
@@ -183,7 +193,7 @@ async fn pass_on(
     reader: &mut Reader<'_>,
     writer: &mut Writer<'_>,
     head: &ResponseHead,
-    (input, head_bytes): (Vec<u8>, usize),
+    (mut input, head_bytes): (Vec<u8>, usize),
     persistence: Persistence,
     plan: Plan<'_>,
 ) -> Downloaded {
@@ -199,19 +209,18 @@ async fn pass_on(
         surplus: false,
         silent: false,
     };
-    let mut output = plan.buffers.body();
+    let framed_anew = passing.is_framed_anew();
+    let mut output = if framed_anew { plan.buffers.body() } else { plan.buffers.head() };
     plan.reply.with_facts(client_framing, persistence, |facts| {
-        encode::response_head(&mut output, head, &input, facts);
+        encode::response_head(&mut output, head, after(&input, ROOM), facts);
     });
-    let taken = passing.take(input.get(head_bytes..).unwrap_or_default(), &mut output);
-    // What came before a broken chunk is still sent: the client sees an answer that ends too early.
-    let sent = passing.write(writer, &mut output).await;
-    let end = match (sent, taken) {
-        (Err(end), _) | (Ok(()), Err(end)) => {
+    let first = passing.first(writer, (&mut input, ROOM + head_bytes), &mut output).await;
+    let end = match first {
+        Ok(()) => passing.rest(reader, writer, input, &mut output).await,
+        Err(end) => {
             plan.buffers.give_back(input);
             end
         }
-        (Ok(()), Ok(())) => passing.rest(reader, writer, input, &mut output).await,
     };
     plan.buffers.give_back(output);
     let in_step = end == DownloadEnd::Complete && !passing.surplus;
@@ -227,6 +236,39 @@ async fn pass_on(
 }
 
 impl Passing<'_> {
+    /// Sends the encoded head and what came of the body with the service's head, in one write. A body that needs
+    /// no framing stays where it was read, and the head is put in front of it.
+    async fn first(
+        &mut self,
+        writer: &mut Writer<'_>,
+        (input, body_at): (&mut Vec<u8>, usize),
+        output: &mut Vec<u8>,
+    ) -> Result<(), DownloadEnd> {
+        let start = body_at.checked_sub(output.len());
+        let (Some(start), false) = (start, self.is_framed_anew()) else {
+            let taken = self.take(after(input, body_at), output);
+            // What came before a broken chunk is still sent: the client sees an answer that ends too early.
+            self.write(writer, output).await?;
+            return taken;
+        };
+        let step = self.decoder.decode(after(input, body_at)).map_err(|_| DownloadEnd::Cut)?;
+        self.surplus |= input.len() > body_at + step.consumed;
+        self.bytes += step.consumed as u64;
+        input.truncate(body_at + step.consumed);
+        if let Some(place) = input.get_mut(start..body_at) {
+            place.copy_from_slice(output);
+        }
+        let within_ms = self.plan.limits.write_timeout_ms;
+        let (result, returned) = writer.write_from(std::mem::take(input), start, within_ms).await;
+        *input = returned;
+        result.map(drop).map_err(|_| DownloadEnd::ClientGone)
+    }
+
+    /// Whether the body's bytes are not simply the service's.
+    fn is_framed_anew(&self) -> bool {
+        self.framing == ResponseFraming::Chunked || self.chunked
+    }
+
     /// Reads and passes on until the body ends, one way or another.
     async fn rest(
         &mut self,
@@ -289,7 +331,7 @@ impl Passing<'_> {
         input: &mut Vec<u8>,
         output: &mut Vec<u8>,
     ) -> Result<(), DownloadEnd> {
-        if self.framing == ResponseFraming::Chunked || self.chunked {
+        if self.is_framed_anew() {
             output.clear();
             self.take(input, output)?;
         } else {
@@ -297,7 +339,7 @@ impl Passing<'_> {
             self.surplus |= input.len() > step.consumed;
             input.truncate(step.consumed);
             self.bytes += step.consumed as u64;
-            std::mem::swap(input, output);
+            return self.write(writer, input).await;
         }
         self.write(writer, output).await
     }
