@@ -41,6 +41,8 @@ pub struct Settings {
     pub worker: WorkerSettings,
     /// Never leaves the supervisor.
     pub supervisor: SupervisorSettings,
+    /// How users and venues are looked up, with the edge's own credentials. Never leaves the supervisor.
+    pub identity: lookups::identity::IdentitySettings,
     /// Sanitised, for `floodgate check --print` and the start log.
     pub effective: Vec<lookup::Effective>,
 }

@@ -30,6 +30,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     let headers = headers::read(&mut lookup, environment);
     redis::check(&mut lookup, environment);
     lookups::check(&mut lookup, environment);
+    let identity = lookups::identity::read(&mut lookup, &tokens, environment.is_production());
     announced::check(&mut lookup, environment);
     telemetry::check(&mut lookup, environment);
     let rows = clamp_rows(rows(&mut lookup, file.as_ref()), &services, limits.body_bytes_max);
@@ -50,7 +51,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     if !report.problems.is_empty() {
         return Err(report.problems);
     }
-    let settings = Settings { worker, supervisor, effective };
+    let settings = Settings { worker, supervisor, identity, effective };
     Ok(Loaded { settings, warnings: report.warnings, notices: report.notices })
 }
 

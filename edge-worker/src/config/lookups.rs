@@ -1,5 +1,7 @@
 //! Calls the edge makes itself to auth-service and venue-service. Their rules hold already; the calls come later.
 
+pub mod identity;
+
 use super::Environment;
 use super::headers::forbid;
 use super::lookup::Lookup;
@@ -50,16 +52,16 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("AUTH_USER_PATH", "lookups.user_path", Rule::Template(&["userId"]), "User record of auth-service")
         .preset("/auth/internal/users/{userId}")
         .later(FEATURE),
-    Setting::new("AUTH_VALIDATE_PATH", "lookups.validate_path", Rule::Template(&[]), "Token check of auth-service")
+    Setting::new("AUTH_VALIDATE_PATH", "lookups.validate_path", Rule::Template(&[]), "Token check of auth-service: GET with the token as bearer, or POST `{token}` if the path ends in /validate")
         .preset("/auth/verify")
         .later(FEATURE),
     Setting::new(
         "VENUE_ACCESS_PATH",
         "lookups.venue_access_path",
         Rule::Template(&["venueId"]),
-        "Access check of venue-service",
+        "Access check of venue-service: GET in mode bearer, POST in mode hmac",
     )
-    .preset("/api/v1/venues/{venueId}/check-access")
+    .preset_rule("`/api/v1/venues/{venueId}/check-access`; in mode hmac `/internal/access-check`")
     .later(FEATURE),
     Setting::new(
         "VENUE_LIST_PATH",
@@ -67,7 +69,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::Template(&["userId"]),
         "A user's venues at venue-service",
     )
-    .preset("/api/v1/venues/user")
+    .preset_rule("`/api/v1/venues/user`; in mode hmac `/internal/users/{userId}/venues`")
     .later(FEATURE),
     Setting::new(
         "VENUE_ACCESS_MODE",
@@ -149,6 +151,11 @@ pub(super) const SETTINGS: &[Setting] = &[
 pub(super) fn check(lookup: &mut Lookup, environment: Environment) {
     let production = environment.is_production();
     lookup.preset("REVOCATION_COLD_POLICY", if production { "deny" } else { "serve" });
+    let signed = lookup.text("VENUE_ACCESS_MODE") == Some("hmac");
+    let access = if signed { "/internal/access-check" } else { "/api/v1/venues/{venueId}/check-access" };
+    lookup.preset("VENUE_ACCESS_PATH", access);
+    let list = if signed { "/internal/users/{userId}/venues" } else { "/api/v1/venues/user" };
+    lookup.preset("VENUE_LIST_PATH", list);
     user_check(lookup, production);
     if lookup.text("AUTH_S2S_MODE") == Some("none") {
         let what = "sends no credential to services";
@@ -188,8 +195,8 @@ fn user_check(lookup: &mut Lookup, production: bool) {
         );
     } else if !lookup.is_given(name) {
         lookup.report.notice("AUTH_USER_CHECK is not set and taken as off: user look-ups are not built yet");
-        lookup.preset(name, "off");
     }
+    lookup.preset(name, if production { "always" } else { "off" });
 }
 
 /// What the chosen mode needs. Nothing is called, and so nothing needed, while look-ups are off, as they are

@@ -1,7 +1,8 @@
 //! The demo's auth-service: log in, refresh with rotation, and who am I.
 
 use super::people::{self, Person};
-use super::tokens::{ACCESS_TOKEN_S, Issuer, uuid};
+use super::tokens::{ACCESS_TOKEN_S, Issuer};
+use edge_worker::identity::uuid;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -63,7 +64,7 @@ impl AuthService {
         let Ok(access_token) = self.issuer.access_token(person, now_s) else {
             return (500, json!({ "success": false, "error": "signing failed" }));
         };
-        let refresh_token = uuid();
+        let refresh_token = uuid::random();
         let mut live = self.refresh_tokens.borrow_mut();
         if live.len() >= REFRESH_TOKENS_MAX {
             live.clear();

@@ -6,6 +6,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use edge_worker::identity::uuid;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use std::io;
@@ -41,7 +42,7 @@ impl Issuer {
         let claims = json!({
             "sub": person.id,
             "type": "access",
-            "jti": uuid(),
+            "jti": uuid::random(),
             "tenant_id": person.tenant.id,
             "email": person.email,
             "permissions": person.permissions,
@@ -53,18 +54,6 @@ impl Issuer {
         });
         jsonwebtoken::encode(&header, &claims, &self.key).map_err(io::Error::other)
     }
-}
-
-/// A random UUID (RFC 9562 version 4).
-#[must_use]
-pub fn uuid() -> String {
-    let version = 0x4 << 76;
-    let variant = 0x2 << 62;
-    let random: u128 = rand::random();
-    let bits = random & !(0xf << 76) & !(0x3 << 62) | version | variant;
-    let digits = format!("{bits:032x}");
-    let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|group| digits.get(group).unwrap_or_default());
-    groups.join("-")
 }
 
 /// Text form of a key (RFC 7468).

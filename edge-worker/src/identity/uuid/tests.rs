@@ -37,3 +37,13 @@ fn uuids_are_one_in_any_case_and_other_ids_only_byte_for_byte() {
     assert!(!same_id(LOWER, b"3f2b8c1e-9a4d-4c5b-8e7f-0123456789ac"));
     assert!(!same_id(LOWER, b""));
 }
+
+#[test]
+fn a_random_uuid_names_its_version_and_variant() {
+    let id = random();
+    let characters: Vec<char> = id.chars().collect();
+    assert_eq!(characters.len(), 36);
+    assert_eq!(characters.get(14), Some(&'4'), "{id}");
+    assert!(characters.get(19).is_some_and(|digit| "89ab".contains(*digit)), "{id}");
+    assert_ne!(id, random());
+}

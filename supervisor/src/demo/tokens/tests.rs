@@ -1,7 +1,7 @@
 //! Tests of the demo's tokens.
 
 use super::super::people::PEOPLE;
-use super::{ACCESS_TOKEN_S, ISSUER, Issuer, uuid};
+use super::{ACCESS_TOKEN_S, ISSUER, Issuer};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
@@ -23,14 +23,4 @@ fn an_access_token_verifies_with_the_public_key_and_has_the_platforms_claims() {
     assert_eq!(claim("tenant_id"), fan.tenant.id);
     assert_eq!(claim("exp"), now + ACCESS_TOKEN_S);
     assert_eq!(claim("jti").as_str().map(str::len), Some(36));
-}
-
-#[test]
-fn a_uuid_names_its_version_and_variant() {
-    let id = uuid();
-    let characters: Vec<char> = id.chars().collect();
-    assert_eq!(characters.len(), 36);
-    assert_eq!(characters.get(14), Some(&'4'), "{id}");
-    assert!(characters.get(19).is_some_and(|digit| "89ab".contains(*digit)), "{id}");
-    assert_ne!(id, uuid());
 }
