@@ -14,8 +14,9 @@ pub const CONTROL_DESCRIPTOR: i32 = 3;
 pub const SETTINGS_DESCRIPTOR: i32 = 4;
 pub const AUTHORITY_DESCRIPTOR: i32 = 5;
 pub const SHARED_DESCRIPTOR: i32 = 6;
+pub const ASKS_DESCRIPTOR: i32 = 7;
 /// The first listener; the others follow without a gap.
-pub const LISTENER_DESCRIPTOR: i32 = 7;
+pub const LISTENER_DESCRIPTOR: i32 = 8;
 /// Listeners one worker may serve: its own and those of siblings that keep failing.
 pub const LISTENERS_MAX: usize = 64;
 /// Bytes of the settings a worker is willing to read.
@@ -36,6 +37,8 @@ pub struct Inheritance {
     pub authority: OwnedFd,
     /// The shared region.
     pub shared: OwnedFd,
+    /// Questions and their answers; see `control::asks`.
+    pub asks: UnixStream,
     /// Bound and listening, at least one.
     pub listeners: Vec<TcpListener>,
 }

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::config::WorkerSettings;
 use crate::control::frames::{ToSupervisor, ToWorker};
+use crate::control::link::Asks;
 use crate::http::encode::HttpDate;
 use crate::http::head::RequestHead;
 use crate::identity::verifier::Verifier;
@@ -55,6 +56,7 @@ pub struct Worker {
     pub date: RefCell<HttpDate>,
     pub gate: AcceptGate,
     pub load: Load,
+    pub asks: Asks,
 }
 
 /// What the worker carries at the moment, and what its drain has to report.
@@ -92,8 +94,8 @@ pub fn run(inheritance: Inheritance) -> Leave {
         Ok(worker) => Rc::new(worker),
         Err(fault) => return Leave::Fault(fault),
     };
-    let (control, listeners) = (inheritance.control, inheritance.listeners);
-    let ran = io::run(choice, |driver| worker.live(driver, control, listeners));
+    let (channels, listeners) = ((inheritance.control, inheritance.asks), inheritance.listeners);
+    let ran = io::run(choice, |driver| worker.live(driver, channels, listeners));
     match ran {
         Ok(Ok(leave)) => leave,
         Ok(Err(error)) => Leave::Fault(format!("the worker cannot use what it inherited: {error}")),
@@ -138,6 +140,7 @@ impl Worker {
             date: RefCell::new(HttpDate::at(clock::wall_seconds().unsigned_abs())),
             gate: AcceptGate::default(),
             load: Load::default(),
+            asks: Asks::default(),
             settings,
         })
     }
@@ -146,7 +149,7 @@ impl Worker {
     async fn live(
         self: Rc<Self>,
         driver: Driver,
-        control: std::os::unix::net::UnixStream,
+        (control, asks): (std::os::unix::net::UnixStream, std::os::unix::net::UnixStream),
         listeners: Vec<std::net::TcpListener>,
     ) -> std::io::Result<Leave> {
         let cell = match driver {
@@ -155,7 +158,11 @@ impl Worker {
         };
         self.block.set_driver(cell);
         // A wheel of its own that never turns: the drain's hard end must not cut the supervisor off.
-        let mut control = Stream::from_unix(control, driver, &Rc::new(Wheel::new(self.wheel.now())))?;
+        let still = Rc::new(Wheel::new(self.wheel.now()));
+        let mut control = Stream::from_unix(control, driver, &still)?;
+        let asks = Stream::from_unix(asks, driver, &still)?;
+        let asking = Rc::clone(&self);
+        io::spawn(async move { asking.asks.carry(asks).await });
         let listeners: Vec<Rc<Listener>> = listeners
             .into_iter()
             .map(|listener| Listener::from_std(listener, driver).map(Rc::new))
@@ -186,6 +193,7 @@ impl Worker {
             self.meters.loop_lag(slept_ns.saturating_sub(TICK_MS * 1_000_000));
             last = now;
             self.wheel.advance(now.millis(), io::expire);
+            self.asks.expire(now.millis());
             self.date.borrow_mut().refresh(clock::wall_seconds().unsigned_abs());
             if now.millis().0 >= beat_at {
                 beat_at = now.millis().0 + HEARTBEAT_MS;

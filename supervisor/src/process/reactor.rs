@@ -6,10 +6,12 @@ use super::reaper::{self, Hooks};
 use super::signals::Request;
 use super::spawn::Spawner;
 use super::worker_link::{Notice, WorkerLink};
+use crate::control::Answerer;
 use edge_worker::clock::{self, Millis};
 use edge_worker::control::frames::{ToSupervisor, ToWorker};
 use shm::readiness::NodePhase;
 use shm::{SupervisorRegion, WorkerSlot};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
@@ -27,6 +29,7 @@ pub struct Reactor {
     requests: mpsc::UnboundedReceiver<Request>,
     notifier: Notifier,
     hooks: Hooks,
+    answerer: Arc<Answerer>,
     /// By slot.
     workers: Vec<Option<WorkerLink>>,
     notices: mpsc::UnboundedReceiver<Notice>,
@@ -45,6 +48,7 @@ impl Reactor {
         requests: mpsc::UnboundedReceiver<Request>,
         notifier: Notifier,
         hooks: Hooks,
+        answerer: Arc<Answerer>,
     ) -> Self {
         let (noticed, notices) = mpsc::unbounded_channel();
         let count = spawner.listeners.count();
@@ -55,6 +59,7 @@ impl Reactor {
             requests,
             notifier,
             hooks,
+            answerer,
             workers: (0..count).map(|_| None).collect(),
             notices,
             noticed,
@@ -201,7 +206,7 @@ impl Reactor {
             (self.hooks.restarted)(slot);
         }
         let spawned = self.spawner.spawn(slot, generation, listener);
-        match spawned.and_then(|spawned| WorkerLink::open(slot, spawned, self.noticed.clone())) {
+        match spawned.and_then(|spawned| WorkerLink::open(slot, spawned, self.noticed.clone(), Arc::clone(&self.answerer))) {
             Ok(link) => {
                 let pid = link.pid.as_raw_nonzero().get();
                 tracing::info!(slot, generation, pid, restarts, "worker started");

@@ -36,8 +36,9 @@ pub struct Spawned {
     pub pid: Pid,
     /// Readable when the process has ended.
     pub pidfd: OwnedFd,
-    /// Our end of the control channel.
+    /// Our ends of its channels.
     pub control: UnixStream,
+    pub asks: UnixStream,
 }
 
 impl Spawner {
@@ -45,11 +46,13 @@ impl Spawner {
     pub fn spawn(&self, slot: usize, generation: u32, listener: usize) -> io::Result<Spawned> {
         let socket = self.listeners.socket(listener).ok_or(io::ErrorKind::InvalidInput)?;
         let (control, theirs) = UnixStream::pair()?;
+        let (asks, their_asks) = UnixStream::pair()?;
         let descriptors = vec![
             theirs.into(),
             self.settings.try_clone()?,
             self.authority.try_clone()?,
             self.shared.try_clone()?,
+            their_asks.into(),
             socket.as_fd().try_clone_to_owned()?,
         ];
         let mut command = Command::new(&self.executable);
@@ -65,7 +68,7 @@ impl Spawner {
         // A process group of its own: Ctrl-C in a terminal reaches the supervisor alone, and that drains.
         command.process_group(0);
         sys::arrange(&mut command, descriptors, self.core(slot))?;
-        adopt_child(command, control)
+        adopt_child(command, control, asks)
     }
 
     fn core(&self, slot: usize) -> Option<usize> {
@@ -74,11 +77,11 @@ impl Spawner {
 }
 
 /// The child is reaped through its pidfd, by `reactor`.
-fn adopt_child(mut command: Command, control: UnixStream) -> io::Result<Spawned> {
+fn adopt_child(mut command: Command, control: UnixStream, asks: UnixStream) -> io::Result<Spawned> {
     let mut child = command.spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
     match pidfd_open(pid, PidfdFlags::NONBLOCK) {
-        Ok(pidfd) => Ok(Spawned { pid, pidfd, control }),
+        Ok(pidfd) => Ok(Spawned { pid, pidfd, control, asks }),
         Err(fault) => {
             // Without a pidfd its death could not be noticed.
             child.kill()?;
@@ -101,7 +104,7 @@ pub struct Fence {
 impl Fence {
     pub fn raise() -> io::Result<Self> {
         let null = std::fs::File::open("/dev/null")?;
-        let last = CONTROL_DESCRIPTOR + 4 + i32::try_from(LISTENERS_MAX).map_err(io::Error::other)?;
+        let last = CONTROL_DESCRIPTOR + 5 + i32::try_from(LISTENERS_MAX).map_err(io::Error::other)?;
         let mut occupied = Vec::new();
         loop {
             let filler = rustix::io::fcntl_dupfd_cloexec(&null, CONTROL_DESCRIPTOR)?;

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use edge_worker::inheritance::{
-    AUTHORITY_DESCRIPTOR, CONTROL_DESCRIPTOR, Inheritance, LISTENER_DESCRIPTOR, LISTENERS_MAX,
+    ASKS_DESCRIPTOR, AUTHORITY_DESCRIPTOR, CONTROL_DESCRIPTOR, Inheritance, LISTENER_DESCRIPTOR, LISTENERS_MAX,
     SETTINGS_DESCRIPTOR, SHARED_DESCRIPTOR,
 };
 use std::io;
@@ -18,11 +18,11 @@ use tokio::io::unix::AsyncFd;
 
 /// Descriptors are first copied above every fixed number, so that none is overwritten before it was copied.
 const STAGE: RawFd = 100;
-/// Control, settings, authority, shared, and the listeners.
-const DESCRIPTORS_MAX: usize = 4 + LISTENERS_MAX;
+/// Control, settings, authority, shared, asks, and the listeners.
+const DESCRIPTORS_MAX: usize = 5 + LISTENERS_MAX;
 
 const _: () = assert!(CONTROL_DESCRIPTOR as usize + DESCRIPTORS_MAX <= STAGE as usize);
-const _: () = assert!(LISTENER_DESCRIPTOR == CONTROL_DESCRIPTOR + 4);
+const _: () = assert!(LISTENER_DESCRIPTOR == CONTROL_DESCRIPTOR + 5);
 
 /// Arranges that `command`'s process starts with `descriptors` at 3, 4, 5 and so on, nothing else above
 /// standard error, on `core`, without a way to new privileges and without core files.
@@ -109,6 +109,7 @@ pub fn adopt(slot: usize, generation: u32, listeners: usize) -> Result<Inheritan
     let settings = adopt_one(SETTINGS_DESCRIPTOR, Kind::File)?;
     let authority = adopt_one(AUTHORITY_DESCRIPTOR, Kind::File)?;
     let shared = adopt_one(SHARED_DESCRIPTOR, Kind::File)?;
+    let asks = adopt_one(ASKS_DESCRIPTOR, Kind::Channel)?;
     let listeners = (LISTENER_DESCRIPTOR..)
         .take(listeners)
         .map(|number| adopt_one(number, Kind::Listener).map(TcpListener::from))
@@ -120,6 +121,7 @@ pub fn adopt(slot: usize, generation: u32, listeners: usize) -> Result<Inheritan
         settings,
         authority,
         shared,
+        asks: UnixStream::from(asks),
         listeners,
     })
 }

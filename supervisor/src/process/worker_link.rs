@@ -3,6 +3,7 @@
 use super::plan::Exit;
 use super::spawn::Spawned;
 use super::sys;
+use crate::control::{self, Answerer};
 use edge_worker::control::frames::{FRAME_BYTES_MAX, FrameFault, ToSupervisor, ToWorker};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid};
 use std::io;
@@ -41,15 +42,22 @@ pub struct WorkerLink {
 
 impl WorkerLink {
     /// Takes a fresh worker over; `notices` hears from it until it has ended. Needs a tokio runtime.
-    pub fn open(slot: usize, spawned: Spawned, notices: mpsc::UnboundedSender<Notice>) -> io::Result<Self> {
-        let Spawned { pid, pidfd, control } = spawned;
+    pub fn open(
+        slot: usize,
+        spawned: Spawned,
+        notices: mpsc::UnboundedSender<Notice>,
+        answerer: Arc<Answerer>,
+    ) -> io::Result<Self> {
+        let Spawned { pid, pidfd, control, asks } = spawned;
         let pidfd = Arc::new(pidfd);
         let opened = control.set_nonblocking(true).and_then(|()| {
+            asks.set_nonblocking(true)?;
             let end = sys::watch(Arc::clone(&pidfd))?;
-            Ok((UnixStream::from_std(control)?.into_split(), end))
+            Ok((UnixStream::from_std(control)?.into_split(), UnixStream::from_std(asks)?, end))
         });
         match opened {
-            Ok(((incoming, outgoing), end)) => {
+            Ok(((incoming, outgoing), asks, end)) => {
+                tokio::spawn(control::serve(slot, asks, answerer));
                 tokio::spawn(Watch { slot, end, incoming, bytes: Vec::new(), notices }.run());
                 Ok(WorkerLink { pid, pidfd, control: outgoing })
             }
