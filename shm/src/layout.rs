@@ -14,6 +14,7 @@ use crate::entry::Entry;
 use crate::journal::{Journal, Record};
 use crate::names::{Name, Names};
 use crate::readiness::Readiness;
+use crate::revocations::{Bank, CutoffSlot, Cutoffs, Head, Revocations, TagLine, Tags, TokenSlot, Tokens};
 use crate::token_cache::{BODY_WORDS, Bucket, TokenCache};
 use crate::workers::WorkerBlock;
 
@@ -24,6 +25,7 @@ pub struct Authority {
     pub(crate) header: Header,
     pub names: Names,
     pub readiness: Readiness,
+    pub revocations: Revocations,
 }
 
 /// What workers write: each its own block, and all of them the token cache.
@@ -102,13 +104,22 @@ pub(crate) struct Structure {
 pub(crate) struct Field(pub(crate) &'static str, pub(crate) usize, pub(crate) usize);
 
 /// Structures of the region, outermost first. A structure whose fields leave a gap does not compile.
-const STRUCTURES: [Structure; 14] = [
+const STRUCTURES: [Structure; 23] = [
     Structure { name: "Authority", bytes: size_of::<Authority>(), fields: AUTHORITY_FIELDS },
     Structure { name: "Shared", bytes: size_of::<Shared>(), fields: SHARED_FIELDS },
     Structure { name: "Header", bytes: size_of::<Header>(), fields: HEADER_FIELDS },
     Names::<4096, 8192>::STRUCTURE,
     Name::STRUCTURE,
     Readiness::STRUCTURE,
+    Revocations::<8192, 4096>::STRUCTURE,
+    Head::STRUCTURE,
+    Tokens::<8192>::STRUCTURE,
+    TokenSlot::STRUCTURE,
+    Cutoffs::<4096>::STRUCTURE,
+    CutoffSlot::STRUCTURE,
+    Bank::STRUCTURE,
+    Tags::<8192>::STRUCTURE,
+    TagLine::STRUCTURE,
     WorkerBlock::STRUCTURE,
     Counters::<8192, 2048>::STRUCTURE,
     Counter::STRUCTURE,
@@ -208,6 +219,7 @@ const AUTHORITY_FIELDS: &[Field] = &[
     Field("header", std::mem::offset_of!(Authority, header), size_of::<Header>()),
     Field("names", std::mem::offset_of!(Authority, names), size_of::<Names>()),
     Field("readiness", std::mem::offset_of!(Authority, readiness), size_of::<Readiness>()),
+    Field("revocations", std::mem::offset_of!(Authority, revocations), size_of::<Revocations>()),
 ];
 
 const SHARED_FIELDS: &[Field] = &[

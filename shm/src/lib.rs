@@ -36,6 +36,7 @@ pub(crate) mod atomics;
 pub mod words;
 pub mod names;
 pub mod readiness;
+pub mod revocations;
 pub mod workers;
 pub mod counters;
 pub mod journal;

@@ -130,6 +130,16 @@ pub(crate) const fn words_for(bytes: usize) -> usize {
     bytes.div_ceil(WORD_BYTES)
 }
 
+/// A 256-bit digest as words.
+#[inline]
+pub(crate) fn digest_words(digest: &[u8; 32]) -> [u64; 4] {
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(digest.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
+}
+
 /// Up to eight bytes as one little-endian word.
 pub(crate) fn word(bytes: &[u8]) -> u64 {
     let mut word = [0; WORD_BYTES];
