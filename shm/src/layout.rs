@@ -8,6 +8,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::SLOTS_MAX;
+use crate::access::{Access, LONG_WORDS, SHORT_WORDS, Shelf, ShelfBucket};
 use crate::atomics::Word;
 use crate::counters::{Counter, Counters, Histogram};
 use crate::entry::Entry;
@@ -26,6 +27,7 @@ pub struct Authority {
     pub names: Names,
     pub readiness: Readiness,
     pub revocations: Revocations,
+    pub access: Access,
 }
 
 /// What workers write: each its own block, and all of them the token cache.
@@ -104,7 +106,7 @@ pub(crate) struct Structure {
 pub(crate) struct Field(pub(crate) &'static str, pub(crate) usize, pub(crate) usize);
 
 /// Structures of the region, outermost first. A structure whose fields leave a gap does not compile.
-const STRUCTURES: [Structure; 23] = [
+const STRUCTURES: [Structure; 29] = [
     Structure { name: "Authority", bytes: size_of::<Authority>(), fields: AUTHORITY_FIELDS },
     Structure { name: "Shared", bytes: size_of::<Shared>(), fields: SHARED_FIELDS },
     Structure { name: "Header", bytes: size_of::<Header>(), fields: HEADER_FIELDS },
@@ -120,6 +122,12 @@ const STRUCTURES: [Structure; 23] = [
     Bank::STRUCTURE,
     Tags::<8192>::STRUCTURE,
     TagLine::STRUCTURE,
+    Access::<16_384, 16_384, 8192>::STRUCTURE,
+    Shelf::<16_384, SHORT_WORDS>::STRUCTURE,
+    Shelf::<16_384, LONG_WORDS>::STRUCTURE,
+    ShelfBucket::STRUCTURE,
+    Entry::<SHORT_WORDS>::STRUCTURE,
+    Entry::<LONG_WORDS>::STRUCTURE,
     WorkerBlock::STRUCTURE,
     Counters::<8192, 2048>::STRUCTURE,
     Counter::STRUCTURE,
@@ -220,6 +228,7 @@ const AUTHORITY_FIELDS: &[Field] = &[
     Field("names", std::mem::offset_of!(Authority, names), size_of::<Names>()),
     Field("readiness", std::mem::offset_of!(Authority, readiness), size_of::<Readiness>()),
     Field("revocations", std::mem::offset_of!(Authority, revocations), size_of::<Revocations>()),
+    Field("access", std::mem::offset_of!(Authority, access), size_of::<Access>()),
 ];
 
 const SHARED_FIELDS: &[Field] = &[

@@ -12,6 +12,9 @@ pub const SLOTS_MAX: usize = 64;
 pub struct WorkerSlot(u8);
 
 impl WorkerSlot {
+    /// In whose name the supervisor claims entries of the authority. It owns no block.
+    pub(crate) const SUPERVISOR: WorkerSlot = WorkerSlot(126);
+
     /// `None` from `SLOTS_MAX` on.
     #[must_use]
     pub fn new(index: usize) -> Option<WorkerSlot> {
