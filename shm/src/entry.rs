@@ -1,7 +1,7 @@
 //! One value under a sequence word that names its writer: what a table of identities is made of.
 //!
-//! Writers: any worker that claims the sequence word by compare-and-swap from a free value. Readers:
-//! everybody, without waiting. The sequence word is odd while a writer is at work and carries the number of
+//! Writers: any worker, or the supervisor in the authority, that claims the sequence word by compare-and-swap
+//! from a free value. Readers: everybody, without waiting. The sequence word is odd while a writer is at work and carries the number of
 //! the writer's slot; every claim uses a new version, so that no value of it ever comes twice.
 //! Torn state: a dead writer leaves the word odd, and the entry is a miss for readers and is passed over by
 //! writers until `sweep` voids the claim, after the writer has been reaped. A reader that ran beside a writer
@@ -149,6 +149,12 @@ impl<const WORDS: usize> Claim<'_, WORDS> {
 pub(crate) fn sweep(sequence: &Word, slot: WorkerSlot) -> bool {
     let seen = Sequence(sequence.load());
     seen.claimed_by(slot) && sequence.exchange(seen.0, seen.voided().0)
+}
+
+/// Takes a value back that nobody is writing, and says whether there was one: readers miss it from now on.
+pub(crate) fn discard(sequence: &Word) -> bool {
+    let seen = Sequence(sequence.load());
+    !seen.claimed() && !seen.vacant() && sequence.exchange(seen.0, seen.voided().0)
 }
 
 /// The slot number of nobody: an entry that was taken back from a dead writer.

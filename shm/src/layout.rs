@@ -8,12 +8,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::SLOTS_MAX;
+use crate::access::{Access, LONG_WORDS, SHORT_WORDS, Shelf, ShelfBucket};
 use crate::atomics::Word;
 use crate::counters::{Counter, Counters, Histogram};
 use crate::entry::Entry;
 use crate::journal::{Journal, Record};
 use crate::names::{Name, Names};
 use crate::readiness::Readiness;
+use crate::revocations::{Bank, CutoffSlot, Cutoffs, Head, Revocations, TagLine, Tags, TokenSlot, Tokens};
 use crate::token_cache::{BODY_WORDS, Bucket, TokenCache};
 use crate::workers::WorkerBlock;
 
@@ -24,6 +26,8 @@ pub struct Authority {
     pub(crate) header: Header,
     pub names: Names,
     pub readiness: Readiness,
+    pub revocations: Revocations,
+    pub access: Access,
 }
 
 /// What workers write: each its own block, and all of them the token cache.
@@ -102,13 +106,28 @@ pub(crate) struct Structure {
 pub(crate) struct Field(pub(crate) &'static str, pub(crate) usize, pub(crate) usize);
 
 /// Structures of the region, outermost first. A structure whose fields leave a gap does not compile.
-const STRUCTURES: [Structure; 14] = [
+const STRUCTURES: [Structure; 29] = [
     Structure { name: "Authority", bytes: size_of::<Authority>(), fields: AUTHORITY_FIELDS },
     Structure { name: "Shared", bytes: size_of::<Shared>(), fields: SHARED_FIELDS },
     Structure { name: "Header", bytes: size_of::<Header>(), fields: HEADER_FIELDS },
     Names::<4096, 8192>::STRUCTURE,
     Name::STRUCTURE,
     Readiness::STRUCTURE,
+    Revocations::<8192, 4096>::STRUCTURE,
+    Head::STRUCTURE,
+    Tokens::<8192>::STRUCTURE,
+    TokenSlot::STRUCTURE,
+    Cutoffs::<4096>::STRUCTURE,
+    CutoffSlot::STRUCTURE,
+    Bank::STRUCTURE,
+    Tags::<8192>::STRUCTURE,
+    TagLine::STRUCTURE,
+    Access::<16_384, 16_384, 8192>::STRUCTURE,
+    Shelf::<16_384, SHORT_WORDS>::STRUCTURE,
+    Shelf::<16_384, LONG_WORDS>::STRUCTURE,
+    ShelfBucket::STRUCTURE,
+    Entry::<SHORT_WORDS>::STRUCTURE,
+    Entry::<LONG_WORDS>::STRUCTURE,
     WorkerBlock::STRUCTURE,
     Counters::<8192, 2048>::STRUCTURE,
     Counter::STRUCTURE,
@@ -208,6 +227,8 @@ const AUTHORITY_FIELDS: &[Field] = &[
     Field("header", std::mem::offset_of!(Authority, header), size_of::<Header>()),
     Field("names", std::mem::offset_of!(Authority, names), size_of::<Names>()),
     Field("readiness", std::mem::offset_of!(Authority, readiness), size_of::<Readiness>()),
+    Field("revocations", std::mem::offset_of!(Authority, revocations), size_of::<Revocations>()),
+    Field("access", std::mem::offset_of!(Authority, access), size_of::<Access>()),
 ];
 
 const SHARED_FIELDS: &[Field] = &[

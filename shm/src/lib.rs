@@ -3,18 +3,23 @@
 //! ```text
 //!   authority memfd                              shared memfd
 //!   sealed: shrink, grow, future write           sealed: shrink, grow
-//!   +-----------+                                +--------------+
-//!   | header    | magic, layout hash, size,      | header       | the same boot id: the two belong together
-//!   |           | boot id                        +--------------+
-//!   +-----------+                                | workers[64]  | one block a slot: pid, phase, in flight
-//!   | names     | append-only: text <-> NameId   +--------------+
-//!   +-----------+                                | counters[64] | series of one worker: one writer each
-//!   | readiness | what /ready answers from       | cumulative   | series of workers that are gone
-//!   +-----------+                                +--------------+
-//!        ^                                       | journals[64] | ring of records: worker -> supervisor
-//!        | written by the supervisor alone,      +--------------+
-//!        | through the one mapping it made       | token_cache  | digest -> identity: every worker writes
-//!        | before the seal                       +--------------+
+//!   +-------------+                              +--------------+
+//!   | header      | magic, layout hash, size,    | header       | the same boot id: the two belong together
+//!   |             | boot id                      +--------------+
+//!   +-------------+                              | workers[64]  | one block a slot: pid, phase, in flight
+//!   | names       | append-only: text <-> NameId +--------------+
+//!   +-------------+                              | counters[64] | series of one worker: one writer each
+//!   | readiness   | what /ready answers from     | cumulative   | series of workers that are gone
+//!   +-------------+                              +--------------+
+//!   | revocations | digest -> until when;        | journals[64] | ring of records: worker -> supervisor
+//!   |             | not_before: never evicts     +--------------+
+//!   +-------------+                              | token_cache  | digest -> identity: every worker writes
+//!   | access      | user, user at venue: a cache +--------------+
+//!   +-------------+
+//!        ^
+//!        | written by the supervisor alone,
+//!        | through the one mapping it made
+//!        | before the seal
 //! ```
 //!
 //! Three rules hold for every structure, and each file's head says how it keeps them.
@@ -25,6 +30,9 @@
 //! A slot belongs to one live process at a time. The supervisor reuses it only after the process has been
 //! reaped, and then in this order: [`token_cache::TokenCache::sweep`], [`counters::Counters::fold_into`],
 //! [`workers::WorkerBlock::clear`]. The journal needs nothing.
+//!
+//! A supervisor that makes or takes over a region calls [`revocations::Revocations::repair`] and
+//! [`access::Access::repair`] before it starts a worker.
 
 #![deny(unsafe_code)]
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
@@ -36,11 +44,13 @@ pub(crate) mod atomics;
 pub mod words;
 pub mod names;
 pub mod readiness;
+pub mod revocations;
 pub mod workers;
 pub mod counters;
 pub mod journal;
 pub(crate) mod entry;
 pub mod token_cache;
+pub mod access;
 
 pub use layout::{Authority, AuthorityWriter, Shared};
 #[cfg(not(loom))]

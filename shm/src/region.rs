@@ -198,8 +198,8 @@ unsafe trait Mapped: Sync + 'static {
     const HALF: Half;
 }
 
-// SAFETY: header, names and readiness are arrays of words, and `layout` asserts at compile time that they
-// leave no gap and that the alignment is at most a page's.
+// SAFETY: all its parts are arrays of words, and `layout` asserts at compile time that they leave no gap and
+// that the alignment is at most a page's.
 unsafe impl Mapped for Authority {
     const HALF: Half = Half::Authority;
 }

@@ -12,7 +12,7 @@
 use crate::atomics::Word;
 use crate::entry::{self, Entry, Sequence};
 use crate::layout::{Field, Structure};
-use crate::words::WorkerSlot;
+use crate::words::{WorkerSlot, digest_words};
 
 mod cached_token;
 
@@ -141,11 +141,7 @@ struct Key([u64; DIGEST_WORDS]);
 
 impl Key {
     fn new(digest: &[u8; 32]) -> Key {
-        let mut words = [0; DIGEST_WORDS];
-        for (word, bytes) in words.iter_mut().zip(digest.as_chunks().0) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        Key(words)
+        Key(digest_words(digest))
     }
 
     fn hint(self) -> u64 {

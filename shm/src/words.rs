@@ -12,6 +12,9 @@ pub const SLOTS_MAX: usize = 64;
 pub struct WorkerSlot(u8);
 
 impl WorkerSlot {
+    /// In whose name the supervisor claims entries of the authority. It owns no block.
+    pub(crate) const SUPERVISOR: WorkerSlot = WorkerSlot(126);
+
     /// `None` from `SLOTS_MAX` on.
     #[must_use]
     pub fn new(index: usize) -> Option<WorkerSlot> {
@@ -128,6 +131,16 @@ pub(crate) const fn mix(key: u64) -> u64 {
 /// Words that hold `bytes` bytes.
 pub(crate) const fn words_for(bytes: usize) -> usize {
     bytes.div_ceil(WORD_BYTES)
+}
+
+/// A 256-bit digest as words.
+#[inline]
+pub(crate) fn digest_words(digest: &[u8; 32]) -> [u64; 4] {
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(digest.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
 }
 
 /// Up to eight bytes as one little-endian word.

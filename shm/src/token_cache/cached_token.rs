@@ -49,14 +49,14 @@ impl PermissionIds {
         &self.ids[..usize::from(self.count)]
     }
 
-    fn words(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(crate) fn words(&self) -> impl Iterator<Item = u64> + '_ {
         let used = usize::from(self.count).div_ceil(IDS_A_WORD) * IDS_A_WORD;
         self.ids[..used]
             .chunks_exact(IDS_A_WORD)
             .map(|ids| ids.iter().rev().fold(0, |word, id| word << 16 | u64::from(*id)))
     }
 
-    fn take(count: u8, words: &mut &[u64]) -> Option<PermissionIds> {
+    pub(crate) fn take(count: u8, words: &mut &[u64]) -> Option<PermissionIds> {
         let (own, rest) = words.split_at_checked(usize::from(count).div_ceil(IDS_A_WORD))?;
         let mut ids = [0; PERMISSIONS_MAX];
         for (ids, word) in ids.get_mut(..own.len() * IDS_A_WORD)?.chunks_exact_mut(IDS_A_WORD).zip(own) {
