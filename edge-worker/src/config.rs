@@ -59,8 +59,16 @@ pub struct WorkerSettings {
     pub limits: limits::Limits,
     pub headers: headers::HeaderSettings,
     pub local: LocalSettings,
+    pub users: UserSettings,
     /// Region ids of every name this configuration uses. Empty until the supervisor has interned them.
     pub names: NameTable,
+}
+
+/// How a token's user is checked; the rest of the look-ups is the supervisor's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserSettings {
+    pub check: lookups::identity::UserCheck,
+    pub outage_policy: lookups::identity::OutagePolicy,
 }
 
 /// What only the supervisor needs.

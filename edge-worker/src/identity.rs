@@ -7,5 +7,6 @@ pub mod keys;
 pub mod verifier;
 pub mod roles;
 pub mod uuid;
+pub mod digests;
 #[cfg(test)]
 pub mod forge;

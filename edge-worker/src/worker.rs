@@ -6,6 +6,8 @@ use crate::control::frames::{ToSupervisor, ToWorker};
 use crate::control::link::Asks;
 use crate::http::encode::HttpDate;
 use crate::http::head::RequestHead;
+use crate::identity::digests::Digests;
+use crate::identity::roles::RoleIds;
 use crate::identity::verifier::Verifier;
 use crate::inheritance::{Inheritance, Leave, read_settings};
 use crate::net::buffers::Buffers;
@@ -40,6 +42,8 @@ pub struct Worker {
     pub settings: WorkerSettings,
     pub routes: RouteTable,
     pub verifier: Verifier,
+    pub digests: Digests,
+    pub roles: RoleIds,
     pub policy: Policy,
     pub authority: &'static Authority,
     pub shared: &'static Shared,
@@ -111,6 +115,8 @@ impl Worker {
         region: WorkerRegion,
     ) -> Result<Self, String> {
         let verifier = Verifier::new(&settings.tokens, &settings.names).map_err(|fault| fault.to_string())?;
+        let digests = Digests::new(*settings.tokens.digest_key.expose());
+        let roles = RoleIds::new(&settings.names).ok_or("the names of the roles are not in the region")?;
         let source = settings.tokens.permission_source;
         let policy =
             Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
@@ -125,6 +131,8 @@ impl Worker {
             slot,
             routes: RouteTable::new(std::mem::take(&mut settings.routes)),
             verifier,
+            digests,
+            roles,
             policy,
             authority,
             shared,

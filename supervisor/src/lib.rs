@@ -11,3 +11,4 @@ pub mod probes;
 pub mod admin;
 pub mod export;
 pub mod demo;
+pub mod control;

@@ -7,8 +7,8 @@ use super::problem::Problem;
 use super::routes::{Row, Target};
 use super::services::{Service, clamp_body};
 use super::{
-    NameTable, Settings, WorkerSettings, announced, headers, limits, lookups, redis, routes, server,
-    services, telemetry, tokens,
+    NameTable, Settings, UserSettings, WorkerSettings, announced, headers, limits, lookups, redis, routes,
+    server, services, telemetry, tokens,
 };
 
 /// A valid configuration and what there is to say about it.
@@ -44,6 +44,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         limits,
         headers,
         local: server::local(&mut lookup, &supervisor),
+        users: UserSettings { check: identity.user_check, outage_policy: identity.outage_policy },
         names: NameTable::default(),
     };
     let effective = lookup.effective();

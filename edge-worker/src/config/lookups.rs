@@ -16,8 +16,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "AUTH_USER_CHECK",
         "lookups.user_check",
         Rule::Word(&["always", "async", "off"]),
-        "When a token's user is looked up; look-ups are not built yet, so `off` is the only value that starts, \
-         and production does not start at all",
+        "When a token's user is looked up at auth-service: before its first request, beside it, or never",
     )
     .preset_rule("off in development and test"),
     Setting::new(
@@ -26,8 +25,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::Word(&["service-jwt", "hmac", "none"]),
         "How the edge proves itself to services; none is an error in production",
     )
-    .preset("service-jwt")
-    .later(FEATURE),
+    .preset("service-jwt"),
     Setting::new("S2S_PRIVATE_KEY", "lookups.private_key", Rule::PrivateKey, "Signs the edge's own service token")
         .secret()
         .required("mode service-jwt, unless S2S_SERVICE_TOKEN is set or AUTH_USER_CHECK is off")
@@ -161,9 +159,7 @@ pub(super) fn check(lookup: &mut Lookup, environment: Environment) {
         let what = "sends no credential to services";
         forbid(lookup, production, "AUTH_S2S_MODE", what, "use service-jwt or hmac");
     }
-    if production {
-        credentials(lookup);
-    }
+    credentials(lookup);
     for name in lookup.list("INTERNAL_HMAC_NO_QUERY") {
         if ServiceId::find(&name).is_none() {
             lookup.problem(
@@ -180,21 +176,15 @@ pub(super) fn check(lookup: &mut Lookup, environment: Environment) {
     }
 }
 
-/// Look-ups are not built. Production without them would let suspended users in, so it does not start.
+/// Revocation is not built. Production without it would let tokens in that were withdrawn, so it does not start.
 fn user_check(lookup: &mut Lookup, production: bool) {
     let name = "AUTH_USER_CHECK";
     if production {
-        let what = "user look-ups at auth-service are not built yet, and without them suspended users keep access, \
-                    so production and staging do not start";
-        lookup.problem(name, what, "run with NODE_ENV development or test and AUTH_USER_CHECK=off");
-    } else if lookup.is_set(name) && lookup.text(name) != Some("off") {
-        lookup.problem(
-            name,
-            "user look-ups at auth-service are not built yet",
-            "set off, the only value for now",
-        );
+        let what = "revocation and venue look-ups are not built yet, and without them withdrawn tokens keep access, so \
+                    production and staging do not start";
+        lookup.problem(name, what, "run with NODE_ENV development or test");
     } else if !lookup.is_given(name) {
-        lookup.report.notice("AUTH_USER_CHECK is not set and taken as off: user look-ups are not built yet");
+        lookup.report.notice("AUTH_USER_CHECK is not set and taken as off: tokens of suspended users pass");
     }
     lookup.preset(name, if production { "always" } else { "off" });
 }

@@ -17,10 +17,12 @@ pub enum TokenFault {
     MissingSubject,
     MissingTenant,
     MissingJti,
+    UserNotFound,
+    UserInactive,
 }
 
 impl TokenFault {
-    pub const ALL: [TokenFault; 13] = [
+    pub const ALL: [TokenFault; 15] = [
         Self::MissingToken,
         Self::Malformed,
         Self::AlgNotAllowed,
@@ -34,6 +36,8 @@ impl TokenFault {
         Self::MissingSubject,
         Self::MissingTenant,
         Self::MissingJti,
+        Self::UserNotFound,
+        Self::UserInactive,
     ];
 
     /// The reason word.
@@ -71,6 +75,8 @@ impl TokenFault {
             Self::MissingSubject => ("missing_subject", "The token names no valid subject."),
             Self::MissingTenant => ("missing_tenant", "The token names no valid tenant."),
             Self::MissingJti => ("missing_jti", "The token has no id."),
+            Self::UserNotFound => ("user_not_found", "The token's user does not exist; sign in again."),
+            Self::UserInactive => ("user_inactive", "The token's user is suspended, banned or deleted."),
         }
     }
 }

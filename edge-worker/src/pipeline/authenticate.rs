@@ -37,6 +37,8 @@ pub enum CacheOutcome {
 #[derive(Clone, Debug)]
 pub struct Principal {
     role: Role,
+    /// The token's permissions do not count where the user's record has another role.
+    outranked: bool,
     evidence: Evidence,
 }
 
@@ -67,12 +69,12 @@ pub fn authenticate(
     let role = claims.role;
     let Some(cached) = claims.cacheable() else {
         return Ok((
-            Principal { role, evidence: Evidence::Verified(Box::new(claims)) },
+            Principal { role, outranked: false, evidence: Evidence::Verified(Box::new(claims)) },
             CacheOutcome::Uncacheable,
         ));
     };
     let placed = cache.store(slot, &digest, &cached, now);
-    Ok((Principal { role, evidence: Evidence::Cached(cached) }, CacheOutcome::Miss(placed)))
+    Ok((Principal { role, outranked: false, evidence: Evidence::Cached(cached) }, CacheOutcome::Miss(placed)))
 }
 
 impl Principal {
@@ -111,6 +113,9 @@ impl Principal {
     /// Region ids of the token's permissions, without those of the role.
     #[must_use]
     pub fn permissions(&self) -> &[u16] {
+        if self.outranked {
+            return &[];
+        }
         match &self.evidence {
             Evidence::Cached(token) => token.permissions.as_slice(),
             Evidence::Verified(claims) => &claims.permissions,
@@ -132,6 +137,13 @@ impl Principal {
             Evidence::Cached(token) => token.expires_at,
             Evidence::Verified(claims) => claims.expires_at,
         }
+    }
+
+    /// The same user with the role of its record. Where the token claims another one, its permissions are ignored
+    /// (platform section 6).
+    #[must_use]
+    pub fn recorded_as(self, role: Role) -> Principal {
+        Principal { role, outranked: self.outranked || role != self.role, ..self }
     }
 
     /// Whether `id` is the principal's own.
@@ -178,7 +190,7 @@ fn recall(cached: CachedToken, verifier: &Verifier, now: UnixSeconds) -> Option<
     };
     verifier.check_validity(validity, now).ok()?;
     let role = verifier.role(cached.role)?;
-    Some(Principal { role, evidence: Evidence::Cached(cached) })
+    Some(Principal { role, outranked: false, evidence: Evidence::Cached(cached) })
 }
 
 #[cfg(test)]

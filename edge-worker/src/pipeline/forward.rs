@@ -240,6 +240,13 @@ fn host<'h>(worker: &'h Worker, request: &Request<'h>) -> &'h [u8] {
     }
 }
 
+/// `X-Forwarded-For` as the services get it.
+pub fn forwarded_for(claimed: &Claimed) -> String {
+    let mut texts = Texts::default();
+    texts.write(claimed);
+    texts.chain
+}
+
 /// Addresses as text: `client[, trusted hops]`, nothing that a client wrote.
 #[derive(Default)]
 struct Texts {

@@ -1,6 +1,6 @@
 //! THE ORDER in which a request is decided. Each stage is passed once, left to right:
 //!
-//! parse -> route -> door -> authenticate -> authorise -> circuit -> forward -> respond -> account
+//! parse -> route -> door -> authenticate -> user -> authorise -> circuit -> forward -> respond -> account
 //!
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
@@ -12,6 +12,7 @@ pub mod trace;
 pub mod route;
 pub mod door;
 pub mod authenticate;
+pub mod user;
 pub mod authorise;
 pub mod circuit;
 pub mod forward;
@@ -21,6 +22,7 @@ pub mod account;
 
 use crate::clock;
 use crate::config::routes::{Local, Target};
+use crate::control::asks::Person;
 use crate::http::encode::Persistence;
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
 use crate::http::method::MethodSet;
@@ -30,6 +32,7 @@ use crate::worker::Worker;
 use account::Ledger;
 use address::Claimed;
 use authenticate::Authorization;
+use authorise::policy::Rule;
 use circuit::Passage;
 use forward::Granted;
 use rejection::Rejection;
@@ -55,7 +58,7 @@ pub async fn handle(
     let bytes = connection.inbound.as_slice();
     let claimed = parse::client(head, bytes, connection.peer, &worker.settings.headers);
     let mut ledger = Ledger::open(worker, worker.ids.of(head, bytes, claimed.trusted), claimed.client);
-    let decision = decide(worker, head, bytes, &claimed, &mut ledger);
+    let decision = decide(worker, head, bytes, &claimed, &mut ledger).await;
     if let Ok(Decision::Forward(passage, granted)) = decision {
         return forward::forward(worker, connection, (head, head_bytes), ledger, passage, granted).await;
     }
@@ -98,8 +101,8 @@ pub async fn refuse_head(worker: &Rc<Worker>, connection: &mut Connection, rejec
     }
 }
 
-/// The stages. Everything here is decided from memory, without waiting for anybody.
-fn decide(
+/// The stages. On the warm path everything is decided from memory, without waiting for anybody.
+async fn decide(
     worker: &Rc<Worker>,
     head: &RequestHead,
     bytes: &[u8],
@@ -118,6 +121,10 @@ fn decide(
     if admission.needs_identity() {
         let principal = identify(worker, &request)?;
         check_query_tenant(&matched, target, Some(principal.tenant()))?;
+        let outage =
+            user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, &request, &matched));
+        let person = |principal: &authenticate::Principal| person(principal, ledger, (claimed, bytes));
+        let principal = user::check(worker, principal, outage, person).await?;
         ledger.principal = Some(Rc::new(principal));
     }
     let grant = authorise::authorise(
@@ -139,6 +146,27 @@ fn decide(
             let granted = forward::prepare(worker, &request, &matched, claimed, &admission, (&grant, ledger));
             Ok(Decision::Forward(passage, granted))
         }
+    }
+}
+
+/// Whether the request only reads what every user may read.
+fn reads_as_user(worker: &Worker, request: &parse::Request<'_>, matched: &route::Matched<'_>) -> bool {
+    let rule = worker.policy.rule(matched.index());
+    request.method.is_read() && matches!(rule, Rule::User | Rule::Own { .. })
+}
+
+/// Whom the supervisor asks about, and on whose behalf.
+fn person(
+    principal: &authenticate::Principal,
+    ledger: &Ledger,
+    (claimed, bytes): (&Claimed, &[u8]),
+) -> Person {
+    Person {
+        tenant: principal.tenant().to_owned(),
+        subject: principal.subject().to_owned(),
+        forwarded_for: forward::forwarded_for(claimed),
+        request_id: String::from_utf8_lossy(ledger.ids.request.text(bytes)).into_owned(),
+        traceparent: ledger.ids.trace.text().to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{ExitCode, complain};
 use crate::admin::{Admin, Current, sockets};
+use crate::control::Answerer;
 use crate::export::render::Facts;
 use crate::export::spool::Spool;
 use crate::export::{self, Exporter};
@@ -159,8 +160,11 @@ async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFa
     let notifier = Notifier::new(&NotifyEnvironment::read());
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool)));
     let hooks = hooks(&exporter);
+    let answerer = Answerer::new(&settings, region)
+        .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
+    let answerer = Arc::new(answerer);
     look_on(settings, admin, region, spool.clone(), Rc::clone(&exporter), workers);
-    let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks).run().await;
+    let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks, answerer).run().await;
     exporter.borrow_mut().drain();
     Ok(outcome)
 }

@@ -206,7 +206,9 @@ impl Reactor {
             (self.hooks.restarted)(slot);
         }
         let spawned = self.spawner.spawn(slot, generation, listener);
-        match spawned.and_then(|spawned| WorkerLink::open(slot, spawned, self.noticed.clone(), Arc::clone(&self.answerer))) {
+        match spawned.and_then(|spawned| {
+            WorkerLink::open(slot, spawned, self.noticed.clone(), Arc::clone(&self.answerer))
+        }) {
             Ok(link) => {
                 let pid = link.pid.as_raw_nonzero().get();
                 tracing::info!(slot, generation, pid, restarts, "worker started");

@@ -7,7 +7,7 @@ use super::super::secret::Secret;
 use super::super::services::ServiceId;
 use super::super::tokens::{KeyMaterial, TokenSettings};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The look-ups of `platform.md` section 5. Templates start with `/` and hold only their named placeholders.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct IdentitySettings {
 }
 
 /// `AUTH_USER_CHECK`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UserCheck {
     Always,
@@ -48,7 +48,7 @@ pub enum UserCheck {
 }
 
 /// `AUTH_OUTAGE_POLICY`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutagePolicy {
     Deny,

@@ -18,6 +18,8 @@ fn the_words_and_their_order_are_the_platforms() {
         "missing_subject",
         "missing_tenant",
         "missing_jti",
+        "user_not_found",
+        "user_inactive",
     ];
     assert_eq!(TokenFault::ALL.map(TokenFault::word), words);
 }

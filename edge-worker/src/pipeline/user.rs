@@ -1,0 +1,95 @@
+//! User: whether the token's user still is one, and which role it has now, by the record of auth-service.
+//!
+//! A fresh record of the region decides at once. A stale or missing one is an ask; an outage never refuses a token
+//! as such (platform section 5).
+
+use super::authenticate::Principal;
+use super::rejection::Rejection;
+use crate::clock::{self, UnixSeconds};
+use crate::config::lookups::identity::{OutagePolicy, UserCheck};
+use crate::control::asks::{Answer, Person, Question, UserAnswer};
+use crate::identity::fault::TokenFault;
+use crate::identity::roles::Role;
+use crate::worker::Worker;
+use shm::access::{UserRecord, UserStatus};
+use std::rc::Rc;
+
+/// How long a record decides without being asked for again, seconds.
+pub const FRESH_S: i64 = 300;
+
+/// What an outage means for the request at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    Deny,
+    /// It only reads, on a row that every user may use: the token's claims serve.
+    GoOn,
+}
+
+impl Outage {
+    /// `reads`: the method is safe and the row's class is user or own.
+    #[must_use]
+    pub fn of(policy: OutagePolicy, reads: bool) -> Outage {
+        if policy == OutagePolicy::Claims && reads { Outage::GoOn } else { Outage::Deny }
+    }
+}
+
+/// Checks the principal of one request; `person` is asked for only if somebody has to be asked.
+///
+/// # Errors
+/// 401 if the user is gone or inactive, 503 if nobody can tell.
+pub async fn check(
+    worker: &Rc<Worker>,
+    principal: Principal,
+    outage: Outage,
+    person: impl FnOnce(&Principal) -> Person,
+) -> Result<Principal, Rejection> {
+    let check = worker.settings.users.check;
+    if check == UserCheck::Off {
+        return Ok(principal);
+    }
+    let now = clock::wall_seconds();
+    let digest = worker.digests.user(principal.tenant(), principal.subject());
+    let record = worker.authority.access.user(&digest, now);
+    if let Some(record) = record.filter(|record| is_fresh(record, now)) {
+        return judge(worker, principal, record);
+    }
+    let question = Question::User { user: person(&principal) };
+    let asked_at = worker.wheel.now();
+    if check == UserCheck::Async {
+        let asking = Rc::clone(worker);
+        // The answer binds whoever comes after it is in the region.
+        crate::net::io::spawn(async move { drop(asking.asks.ask(question, asked_at).await) });
+        return match record {
+            Some(record) => judge(worker, principal, record),
+            None => Ok(principal),
+        };
+    }
+    match worker.asks.ask(question, asked_at).await {
+        Ok(Answer::User(UserAnswer::Live { role, .. })) => Ok(principal.recorded_as(Role::claimed(&role))),
+        Ok(Answer::User(UserAnswer::Inactive)) => Err(Rejection::Unauthorized(TokenFault::UserInactive)),
+        Ok(Answer::User(UserAnswer::NotFound)) => Err(Rejection::Unauthorized(TokenFault::UserNotFound)),
+        Ok(_) | Err(_) => match (record, outage) {
+            // The supervisor cannot be asked either; its record is no older than it may be.
+            (Some(record), _) => judge(worker, principal, record),
+            (None, Outage::GoOn) => Ok(principal),
+            (None, Outage::Deny) => Err(Rejection::CheckUnavailable),
+        },
+    }
+}
+
+/// An absence is stored for as long as it may be believed, so it never is stale.
+fn is_fresh(record: &UserRecord, now: UnixSeconds) -> bool {
+    now.saturating_sub(record.fetched_at_s) < FRESH_S
+}
+
+fn judge(worker: &Worker, principal: Principal, record: UserRecord) -> Result<Principal, Rejection> {
+    match record.status {
+        UserStatus::Active => {
+            // A role that has no name here gives no rights beyond a customer's.
+            let role = worker.roles.role(record.role).unwrap_or(Role::Customer);
+            Ok(principal.recorded_as(role))
+        }
+        UserStatus::Inactive => Err(Rejection::Unauthorized(TokenFault::UserInactive)),
+        UserStatus::NotFound => Err(Rejection::Unauthorized(TokenFault::UserNotFound)),
+    }
+}
