@@ -1,8 +1,9 @@
 //! One value under a sequence word that names its writer: what a table of identities is made of.
 //!
-//! Writers: any worker, or the supervisor in the authority, that claims the sequence word by compare-and-swap
-//! from a free value. Readers: everybody, without waiting. The sequence word is odd while a writer is at work and carries the number of
-//! the writer's slot; every claim uses a new version, so that no value of it ever comes twice.
+//! Writers: any worker, or in the authority the supervisor, that claims the sequence word by compare-and-swap
+//! from a free value. Readers: everybody, without waiting. The sequence word is odd while a writer is at work
+//! and carries the number of the writer's slot; every claim uses a new version, so that no value of it ever
+//! comes twice.
 //! Torn state: a dead writer leaves the word odd, and the entry is a miss for readers and is passed over by
 //! writers until `sweep` voids the claim, after the writer has been reaped. A reader that ran beside a writer
 //! finds the word changed, and the checksum over sequence and value stands behind that: torn, foreign or

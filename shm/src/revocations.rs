@@ -23,9 +23,11 @@ mod cutoff;
 mod tokens;
 mod cutoffs;
 mod head;
+mod verdict;
 
 pub use cutoff::Cutoff;
 pub use head::{Completeness, StreamId};
+pub use verdict::{Cause, Presented, Verdict};
 
 pub(crate) use cutoffs::{Bank, CutoffSlot, Cutoffs};
 pub(crate) use head::Head;
@@ -46,7 +48,7 @@ pub struct Revocations<
     cutoffs: Cutoffs<CUTOFF_BUCKETS>,
 }
 
-/// Places for revoked tokens. The first one that finds no place comes when about nine tenths are taken.
+/// Places for revoked tokens. The first one that finds no place comes when about 85 % are taken.
 pub const TOKENS_MAX: usize = 131_072;
 /// Places for users and tenants with a `not_before`.
 pub const CUTOFFS_MAX: usize = 65_536;
@@ -58,24 +60,6 @@ pub enum Scope {
     Tenant,
 }
 
-/// What a worker is told about a token. Only `Clear` lets a request go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing in the mirror revokes it. What that is worth is told by `completeness` and `synced_at_ms`.
-    Clear,
-    Revoked(Cause),
-    /// The mirror cannot tell: ask the supervisor, or refuse.
-    Unsure,
-}
-
-/// Which entry revokes a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    Token,
-    User,
-    Tenant,
-}
-
 /// What a worker is told about a user or a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotBefore {
@@ -83,21 +67,6 @@ pub enum NotBefore {
     Since(Cutoff),
     /// As `Verdict::Unsure`.
     Unsure,
-}
-
-/// A verified token, as far as revocation is concerned.
-#[derive(Clone, Copy, Debug)]
-pub struct Presented<'a> {
-    /// Digest of the `jti`, or of the whole token if it has none.
-    pub token: &'a [u8; 32],
-    /// Digest of the `jti`, to compare with the one that a `not_before` excepts.
-    pub jti: Option<&'a [u8; 32]>,
-    /// Digest of tenant and subject.
-    pub user: &'a [u8; 32],
-    /// Digest of the tenant.
-    pub tenant: &'a [u8; 32],
-    /// `iat`, seconds since 1970; zero if there is none.
-    pub issued_at_s: i64,
 }
 
 /// What became of a revocation.
@@ -130,21 +99,6 @@ pub enum Repaired {
     Kept { torn: usize },
     /// It was made under another digest key, or never: it is empty and `NeverSynced`.
     Emptied,
-}
-
-impl Verdict {
-    /// The stricter of two: whatever is revoked stays so, and what is unsure is not made clear.
-    #[inline]
-    fn or(self, other: impl FnOnce() -> Verdict) -> Verdict {
-        match self {
-            Verdict::Revoked(_) => self,
-            Verdict::Clear => other(),
-            Verdict::Unsure => match other() {
-                Verdict::Clear => Verdict::Unsure,
-                stricter => stricter,
-            },
-        }
-    }
 }
 
 impl<const TOKEN_BUCKETS: usize, const CUTOFF_BUCKETS: usize> Revocations<TOKEN_BUCKETS, CUTOFF_BUCKETS> {

@@ -10,6 +10,7 @@ use rustix::fs::FallocateFlags;
 use super::*;
 use crate::names::NameKind;
 use crate::readiness::NodePhase;
+use crate::revocations::{Cause, Repaired, StreamId, Verdict};
 use crate::{SLOTS_MAX, WorkerSlot};
 
 fn pair(region: &SupervisorRegion) -> (OwnedFd, OwnedFd) {
@@ -131,6 +132,26 @@ fn a_successor_keeps_the_shared_half_and_copies_the_authority() {
     assert_eq!(old.authority().names.count(), 1, "the old authority stays as it was left");
     assert_no_way_to_write(&pair(&new).0);
     assert_eq!(attach(&new).authority().names.count(), 2);
+}
+
+#[test]
+fn a_successor_and_its_workers_know_what_was_revoked() {
+    let old = SupervisorRegion::create().expect("memfds are available");
+    let revocations = &old.authority().revocations;
+    assert_eq!(revocations.repair(old.writer(), 1), Repaired::Emptied);
+    revocations.revoke_token(old.writer(), &[7; 32], 200, 100);
+    revocations.set_last_applied(old.writer(), StreamId { ms: 5, seq: 6 });
+    assert_eq!(attach(&old).authority().revocations.token(&[7; 32], 100), Verdict::Revoked(Cause::Token));
+
+    let (authority, shared) = pair(&old);
+    let new = SupervisorRegion::succeed(authority, shared).expect("the region is intact");
+    let revocations = &new.authority().revocations;
+    assert_eq!(revocations.repair(new.writer(), 1), Repaired::Kept { torn: 0 });
+    assert_eq!(revocations.last_applied(new.writer()), Some(StreamId { ms: 5, seq: 6 }));
+    let worker = attach(&new);
+    assert_eq!(worker.authority().revocations.token(&[7; 32], 100), Verdict::Revoked(Cause::Token));
+    revocations.revoke_token(new.writer(), &[8; 32], 200, 100);
+    assert_eq!(worker.authority().revocations.token(&[8; 32], 100), Verdict::Revoked(Cause::Token));
 }
 
 #[test]

@@ -183,6 +183,14 @@ const LOST_MAX: u64 = (1 << 31) - 1;
 const BEFORE_SHIFT: u32 = 2;
 const SINCE_SHIFT: u32 = 33;
 
+#[cfg(all(test, not(loom)))]
+impl Head {
+    /// Both copies of the position, whichever counts.
+    pub(super) fn positions(&self) -> [StreamId; 2] {
+        self.applied.each_ref().map(|[ms, seq]| StreamId { ms: ms.load(), seq: seq.load() })
+    }
+}
+
 #[cfg(test)]
 impl crate::atomics::Zeroed for Head {
     fn zeroed() -> Head {

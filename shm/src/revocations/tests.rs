@@ -390,6 +390,11 @@ fn state_age_and_position_are_kept() {
         let id = StreamId { ms: number, seq: number * 3 };
         revocations.set_last_applied(&writer, id);
         assert_eq!(revocations.last_applied(&writer), Some(id));
+        let before = StreamId { ms: number.saturating_sub(1), seq: id.seq.saturating_sub(3) };
+        assert!(
+            revocations.head.positions().contains(&before),
+            "a death in the next write leaves a whole one"
+        );
     }
     revocations.begin_sync(&writer);
     assert_eq!(revocations.completeness(), Completeness::Syncing);
