@@ -112,8 +112,10 @@ fn production_has_stricter_rules() {
 }
 
 #[test]
-fn user_checks_that_are_not_built_yet_are_refused() {
-    check().set("AUTH_USER_CHECK", "always").finish().expect_code(78).expect_words(&["AUTH_USER_CHECK"]);
+fn user_checks_need_a_credential_and_production_needs_revocation() {
+    check().set("AUTH_USER_CHECK", "always").finish().expect_code(78).expect_words(&["S2S_PRIVATE_KEY"]);
+    let with_credential = check().set("AUTH_USER_CHECK", "always").set("S2S_SERVICE_TOKEN", "a-token");
+    with_credential.finish().expect_code(0);
     // Unset is taken as off in development, and said.
     check().unset("AUTH_USER_CHECK").finish().expect_code(0).expect_words(&["AUTH_USER_CHECK"]);
     production().finish().expect_code(78).expect_words(&["AUTH_USER_CHECK"]);

@@ -5,6 +5,7 @@
 mod harness;
 mod routes;
 mod authentication;
+mod users;
 mod tenant_isolation;
 mod header_rules;
 mod wire_strictness;

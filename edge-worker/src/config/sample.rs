@@ -44,9 +44,8 @@ pub(super) const PRODUCTION: Changes<'static> = &[
 ];
 
 /// How every problem list of production begins for now.
-pub(super) const NOT_BUILT: &str = "AUTH_USER_CHECK: user look-ups at auth-service are not built yet, and without \
-    them suspended users keep access, so production and staging do not start; run with NODE_ENV development or \
-    test and AUTH_USER_CHECK=off";
+pub(super) const NOT_BUILT: &str = "AUTH_USER_CHECK: revocation and venue look-ups are not built yet, and without them \
+     withdrawn tokens keep access, so production and staging do not start; run with NODE_ENV development or test";
 
 /// The sources of `base` with `changes` applied; an empty value removes a variable.
 pub(super) fn sources(base: Changes<'_>, changes: Changes<'_>) -> Sources {

@@ -4,9 +4,12 @@ use super::sockets::tests::Directory;
 use super::sockets::{METRICS_SOCKET, bind_address, bind_metrics_socket};
 use super::*;
 use edge_worker::config::limits::Limits;
+use edge_worker::config::lookups::identity::{OutagePolicy, UserCheck};
 use edge_worker::config::secret::Secret;
 use edge_worker::config::tokens::{PermissionSource, TenantFormat, TokenSettings};
-use edge_worker::config::{Environment, IoDriver, LocalSettings, NameTable, headers, telemetry};
+use edge_worker::config::{
+    Environment, IoDriver, LocalSettings, NameTable, UserSettings, headers, telemetry,
+};
 use shm::SupervisorRegion;
 use shm::readiness::NodePhase;
 use std::net::SocketAddr;
@@ -46,6 +49,7 @@ fn settings() -> WorkerSettings {
             metrics_socket: "metrics.sock".into(),
             ready_dependencies: Vec::new(),
         },
+        users: UserSettings { check: UserCheck::Off, outage_policy: OutagePolicy::Deny },
         names: NameTable::default(),
     }
 }

@@ -20,7 +20,7 @@ fn development_needs_an_environment_and_a_key() {
         [
             "READY_DEPENDENCIES: redis is not checked; it takes effect with Redis",
             "REDIS_URL is not set: in development the node runs alone",
-            "AUTH_USER_CHECK is not set and taken as off: user look-ups are not built yet",
+            "AUTH_USER_CHECK is not set and taken as off: tokens of suspended users pass",
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! User look-ups are off; credentials are checked for the day they are on.
+//! When users are looked up, and what the edge then needs to prove itself.
 
 use crate::config::sample::{
     self, Changes, DEVELOPMENT, NOT_BUILT, PRODUCTION, RANDOM, assert_accepted, assert_problems,
@@ -7,9 +7,11 @@ use crate::config::sample::{
 const PRIVATE: &str = include_str!("../../../../tests/keys/foreign.private.pem");
 
 #[test]
-fn off_is_the_only_user_check() {
-    let what = "user look-ups at auth-service are not built yet; set off, the only value for now";
-    assert_problems(DEVELOPMENT, &[("AUTH_USER_CHECK", "always", what), ("AUTH_USER_CHECK", "async", what)]);
+fn a_user_check_is_off_where_nobody_says_otherwise() {
+    for check in ["always", "async"] {
+        let changes = [("AUTH_USER_CHECK", check), ("S2S_SERVICE_TOKEN", "service-token")];
+        assert_eq!(sample::problems(DEVELOPMENT, &changes), [""; 0]);
+    }
     assert_problems(
         DEVELOPMENT,
         &[(
@@ -20,7 +22,7 @@ fn off_is_the_only_user_check() {
         )],
     );
     assert_accepted(DEVELOPMENT, &[("AUTH_USER_CHECK", "off")]);
-    let unset = "AUTH_USER_CHECK is not set and taken as off: user look-ups are not built yet".to_owned();
+    let unset = "AUTH_USER_CHECK is not set and taken as off: tokens of suspended users pass".to_owned();
     assert!(sample::loaded(DEVELOPMENT, &[]).notices.contains(&unset));
     assert!(!sample::loaded(DEVELOPMENT, &[("AUTH_USER_CHECK", "off")]).notices.contains(&unset));
     assert!(NOT_BUILT.starts_with("AUTH_USER_CHECK: "));

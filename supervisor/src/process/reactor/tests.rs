@@ -1,10 +1,13 @@
 //! The reactor with real processes: shells that run what a test wrote into their settings.
 
+use super::super::names;
 use super::{Hooks, Notifier, Reactor};
+use crate::control::Answerer;
 use crate::process::listeners::Listeners;
 use crate::process::plan::{Outcome, Policy};
 use crate::process::signals::Request;
 use crate::process::spawn::{Fence, Spawner};
+use edge_worker::config::{Sources, load};
 use rustix::process::{Pid, Signal, kill_process};
 use shm::SupervisorRegion;
 use shm::readiness::NodePhase;
@@ -13,6 +16,7 @@ use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -80,12 +84,25 @@ impl Node {
             last_words: Box::new(move |_| reaped.set(reaped.get() + 1)),
             restarted: Box::new(move |_| restarted.set(restarted.get() + 1)),
         };
-        let reactor = Reactor::new(self.policy, spawner, self.region, received, Notifier::default(), hooks);
+        let answerer = Arc::new(answerer(self.region));
+        let reactor =
+            Reactor::new(self.policy, spawner, self.region, received, Notifier::default(), hooks, answerer);
         let operator = operator(Operator { requests, region: self.region, scratch: self.scratch.clone() });
         let ended = timeout(PATIENCE, async { tokio::join!(reactor.run(), operator) }).await;
         std::fs::remove_dir_all(&self.scratch).expect("scratch directory");
         ended.expect("the node leaves in time")
     }
+}
+
+/// Of a development node; nobody asks it anything here.
+fn answerer(region: &'static SupervisorRegion) -> Answerer {
+    let key = include_str!("../../../../tests/keys/current.public.pem");
+    let environment = [("NODE_ENV", "development"), ("JWT_PUBLIC_KEY", key)];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let loaded = load(&Sources { environment, ..Sources::default() }).expect("a valid configuration");
+    let mut settings = loaded.settings;
+    names::intern(region, &mut settings.worker).expect("the names fit");
+    Answerer::new(&settings, region).expect("the services are configured")
 }
 
 /// Who watches the node and sends signals.
