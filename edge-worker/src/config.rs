@@ -86,6 +86,10 @@ pub struct SupervisorSettings {
     pub ready_dependencies: Vec<Dependency>,
     pub log_format: telemetry::LogFormat,
     pub metrics_enabled: bool,
+    /// `None`: the node runs alone, which only development allows.
+    pub redis: Option<redis::RedisSettings>,
+    /// What a token gets before the node has seen the revocation store; without Redis there is none to see.
+    pub revocation_cold_policy: redis::ColdPolicy,
 }
 
 /// `NODE_ENV`.

@@ -7,6 +7,7 @@
 pub mod commands;
 pub mod process;
 pub mod identity;
+pub mod cluster;
 pub mod probes;
 pub mod admin;
 pub mod export;

@@ -23,14 +23,15 @@ pub struct Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     let Gathered { mut lookup, file } = sources.read();
     let environment = server::environment(&mut lookup);
-    let supervisor = server::read(&mut lookup, environment);
+    let mut supervisor = server::read(&mut lookup, environment);
     let limits = limits::read(&mut lookup);
     let services = services::read(&mut lookup, environment);
     let tokens = tokens::read(&mut lookup, environment);
     let headers = headers::read(&mut lookup, environment);
-    redis::check(&mut lookup, environment);
+    supervisor.redis = redis::read(&mut lookup, environment);
     lookups::check(&mut lookup, environment);
     let identity = lookups::identity::read(&mut lookup, &tokens, environment.is_production());
+    supervisor.revocation_cold_policy = redis::cold_policy(&lookup);
     announced::check(&mut lookup, environment);
     telemetry::check(&mut lookup, environment);
     let rows = clamp_rows(rows(&mut lookup, file.as_ref()), &services, limits.body_bytes_max);

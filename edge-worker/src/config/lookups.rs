@@ -142,8 +142,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::Word(&["deny", "serve"]),
         "Before the first sight of the revocation store: 503, or trust the token's life",
     )
-    .preset_rule("deny in production and staging, else serve")
-    .later("revocation"),
+    .preset_rule("deny in production and staging, else serve"),
 ];
 
 pub(super) fn check(lookup: &mut Lookup, environment: Environment) {

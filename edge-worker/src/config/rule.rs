@@ -35,7 +35,7 @@ pub enum Rule {
     Collector,
     /// An https URL, path allowed.
     SecureUrl,
-    /// `redis://` or `rediss://`.
+    /// `redis://`, `redis-sentinel://`, `redis-cluster://`; with `rediss` for TLS.
     RedisUrl,
     /// Comma separated origins, `*.domain` or `*`.
     Origins,
@@ -57,6 +57,8 @@ pub enum Rule {
     PublicKey,
     /// A private key in PEM.
     PrivateKey,
+    /// Certificates in PEM.
+    Certificates,
 }
 
 /// Why a value breaks its rule. Never holds the value.
@@ -130,6 +132,7 @@ impl Rule {
             Self::Identifiers => visible(text) && !text.contains(' '),
             Self::Date => is_http_date(text),
             Self::PrivateKey => text.contains("-----BEGIN") && text.contains("PRIVATE KEY-----"),
+            Self::Certificates => text.contains("-----BEGIN CERTIFICATE-----"),
             _ => visible(text),
         }
     }
@@ -156,7 +159,10 @@ impl Rule {
             Self::Instances => "a comma separated list of base URLs: http, host, optional port, nothing else",
             Self::Collector => "an http or https URL without path, query or user information",
             Self::SecureUrl => "an https URL without user information",
-            Self::RedisUrl => "a URL such as redis://[:password@]host[:port][/db] or rediss://",
+            Self::RedisUrl => {
+                "a URL such as redis://[[user]:password@]host[:port][/db], redis-sentinel://host[:port],…/master[/db] \
+                 or redis-cluster://host[:port],…; rediss… for TLS"
+            }
             Self::Origins => "a comma separated list of origins, *.domain or *",
             Self::Secret(bytes_min) => return format!("at least {bytes_min} bytes"),
             Self::Path => "an absolute path",
@@ -170,6 +176,7 @@ impl Rule {
             Self::Date => "an HTTP date such as Sun, 06 Nov 1994 08:49:37 GMT",
             Self::PublicKey => "a public key in PEM or base64 PEM, RSA of at least 2048 bits",
             Self::PrivateKey => "a private key in PEM",
+            Self::Certificates => "certificates in PEM",
         };
         fixed.to_owned()
     }

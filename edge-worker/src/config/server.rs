@@ -137,6 +137,9 @@ pub(super) fn read(lookup: &mut Lookup, environment: Environment) -> SupervisorS
         ready_dependencies: ready_dependencies(lookup),
         log_format: super::telemetry::log_format(lookup),
         metrics_enabled: lookup.flag("ENABLE_METRICS"),
+        // Read after this, with what belongs to them.
+        redis: None,
+        revocation_cold_policy: super::redis::ColdPolicy::Deny,
     }
 }
 

@@ -53,8 +53,11 @@ fn single_values() {
     let secure = "an https URL without user information";
     let bad = ["http://a", "https://u@a", "https://", "https://a/\n"];
     assert_rule(Rule::SecureUrl, secure, &["https://a.example/jwks.json?x"], &bad);
-    let redis = "a URL such as redis://[:password@]host[:port][/db] or rediss://";
+    let redis = "a URL such as redis://[[user]:password@]host[:port][/db], \
+                 redis-sentinel://host[:port],…/master[/db] or redis-cluster://host[:port],…; rediss… for TLS";
     assert_rule(Rule::RedisUrl, redis, &["redis://a:6379/0"], &["http://redis", "redis://a:0"]);
+    let certificates = "-----BEGIN CERTIFICATE-----\n";
+    assert_rule(Rule::Certificates, "certificates in PEM", &[certificates], &["key"]);
     let long = format!("/{}", "a".repeat(4_095));
     assert_rule(Rule::Path, "an absolute path", &["/run/floodgate"], &["run/x", long.as_str(), "/a\u{7}"]);
     let date = "an HTTP date such as Sun, 06 Nov 1994 08:49:37 GMT";

@@ -1,3 +1,5 @@
+//! Frames of asks: cut anywhere, too long, of another version.
+
 use super::*;
 
 fn person() -> Person {

@@ -1,3 +1,5 @@
+//! What must be told apart is, and what must not is not.
+
 use super::*;
 use std::collections::HashSet;
 

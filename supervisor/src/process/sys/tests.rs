@@ -62,7 +62,7 @@ fn an_executable_that_does_not_exist_is_reported() {
 
 #[test]
 fn more_descriptors_than_there_are_numbers_are_refused() {
-    let descriptors = (0..69).map(|_| memfd("x")).collect();
+    let descriptors = (0..70).map(|_| memfd("x")).collect();
     arrange(&mut Command::new("/bin/true"), descriptors, None).expect_err("too many");
 }
 

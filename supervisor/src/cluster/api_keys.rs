@@ -1,0 +1,60 @@
+//! Records of API keys. Others write them, so that they carry no MAC: who can write this Redis can make keys. A Redis
+//! user that may write `api:key:*` and nothing else is advised for the writer.
+
+use super::answer::text_of;
+use super::connection::{CallFault, Connection};
+use super::mac::hexadecimal;
+use super::operation::Operation;
+use aws_lc_rs::digest;
+use edge_worker::config::secret::Secret;
+use serde::Deserialize;
+
+/// What a key stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeyRecord {
+    pub venue_id: String,
+    /// Requests a minute, instead of the tier's.
+    pub rate_limit: Option<u64>,
+    pub tier: Option<String>,
+}
+
+/// Looks keys up under API_KEY_TEMPLATES.
+#[derive(Clone)]
+pub struct ApiKeys {
+    connection: Connection,
+    templates: Vec<String>,
+}
+
+impl ApiKeys {
+    /// Each template holds `{key}` or `{sha256}` once.
+    #[must_use]
+    pub fn new(connection: Connection, templates: Vec<String>) -> ApiKeys {
+        ApiKeys { connection, templates }
+    }
+
+    /// The record under the first template that has one. `None` for an unknown key, an illegal one (which is not
+    /// asked for), and a record of another shape.
+    pub async fn find(&self, key: &Secret<String>) -> Result<Option<ApiKeyRecord>, CallFault> {
+        if !is_legal(key.expose()) {
+            return Ok(None);
+        }
+        let sha256 = hexadecimal(digest::digest(&digest::SHA256, key.expose().as_bytes()).as_ref());
+        let commands = self.templates.iter().map(|template| {
+            let mut command = redis::cmd("GET");
+            command.arg(template.replace("{key}", key.expose()).replace("{sha256}", &sha256));
+            command
+        });
+        let replies = self.connection.batch(Operation::ApiKey, commands.collect()).await?;
+        // A key of another type is refused by Redis and is no record.
+        let first = replies.into_iter().filter_map(Result::ok).find_map(|value| text_of(&value));
+        Ok(first.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+}
+
+/// `[A-Za-z0-9._-]{32,128}`.
+#[must_use]
+pub fn is_legal(key: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (32..=128).contains(&key.len()) && key.bytes().all(known)
+}

@@ -1,0 +1,332 @@
+//! What nodes tell each other: revocations and what to forget, as fields of a stream entry and as durable keys
+//! (`platform.md` section 4). Pure.
+
+use edge_worker::clock::UnixSeconds;
+use serde::{Deserialize, Serialize};
+
+/// The life of the durable keys of users and tenants; longer than any token lives.
+pub const NOT_BEFORE_TTL_S: u64 = 7 * 86_400;
+/// The life of a revoked token whose expiry the writer did not state; access tokens live 15 minutes.
+pub const EXPIRY_UNKNOWN_S: i64 = 86_400;
+/// Of every id; longer ones name nothing on the platform.
+pub const ID_BYTES_MAX: usize = 256;
+
+const TOKEN_JTI: &str = "session:blacklist:jti:";
+const TOKEN_SHA256: &str = "session:blacklist:sha256:";
+const NOT_BEFORE_USER: &str = "session:nbf:user:";
+const NOT_BEFORE_TENANT: &str = "session:nbf:tenant:";
+
+/// Something that every node must know. Applying one twice is applying it once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The token is revoked; nobody needs to remember it after `exp` and the clock skew.
+    Token {
+        token: TokenName,
+        exp: UnixSeconds,
+    },
+    /// The user's tokens with `iat` up to `epoch` are revoked, but for the one with the jti `except`.
+    User {
+        tenant: String,
+        sub: String,
+        epoch: UnixSeconds,
+        except: Option<String>,
+    },
+    /// All tokens of the tenant with `iat` up to `epoch` are revoked.
+    Tenant {
+        tenant: String,
+        epoch: UnixSeconds,
+    },
+    /// Decisions about access to the venue made under another generation are void; without one, all are.
+    Venue {
+        id: String,
+        generation: Option<u64>,
+    },
+    /// The user's cached record is void.
+    ForgetUser {
+        tenant: String,
+        sub: String,
+    },
+    /// Refused until `exp`.
+    Ban {
+        whom: Banned,
+        exp: UnixSeconds,
+    },
+    Unban {
+        whom: Banned,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TokenName {
+    Jti(String),
+    /// The SHA-256 of a whole token that has no jti, 64 lower-case hexadecimal digits.
+    Sha256(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Banned {
+    /// An IP address as written by its banner.
+    Address(String),
+    /// A `sub`.
+    User(String),
+}
+
+/// Why an entry or a durable key means nothing. It is counted and passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("another version")]
+    Version,
+    #[error("unknown kind")]
+    Kind,
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    #[error("{0} is not legal")]
+    Illegal(&'static str),
+    #[error("not a list of fields")]
+    Shape,
+}
+
+/// What a durable key holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// `1`, for so many seconds.
+    Token { key: String, ttl_s: u64 },
+    /// `value` for [`NOT_BEFORE_TTL_S`], unless a later epoch is there already. `without_except` is for the same
+    /// epoch with another exception.
+    NotBefore { key: String, epoch: UnixSeconds, value: String, without_except: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct NotBefore {
+    epoch: UnixSeconds,
+    #[serde(default)]
+    except: Option<String>,
+}
+
+impl Event {
+    /// `kind` of the entry and label of `gateway_revocations_total`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Token { token: TokenName::Jti(_), .. } => "jti",
+            Self::Token { token: TokenName::Sha256(_), .. } => "sha256",
+            Self::User { .. } => "user",
+            Self::Tenant { .. } => "tenant",
+            Self::Venue { .. } => "venue",
+            Self::ForgetUser { .. } => "forget",
+            Self::Ban { .. } => "ban",
+            Self::Unban { .. } => "unban",
+        }
+    }
+
+    /// The fields of its entry, `v`, `src` and `reason` apart. `gen`, and the kinds forget, ban and unban, are
+    /// ours; other readers pass over them.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = vec![("kind", self.kind().to_owned())];
+        let mut add = |name, text: &str| fields.push((name, text.to_owned()));
+        match self {
+            Self::Token { token: TokenName::Jti(id) | TokenName::Sha256(id), exp } => {
+                add("id", id);
+                add("exp", &exp.to_string());
+            }
+            Self::User { tenant, sub, epoch, except } => {
+                add("id", sub);
+                add("tenant", tenant);
+                add("epoch", &epoch.to_string());
+                if let Some(jti) = except {
+                    add("except", jti);
+                }
+            }
+            Self::Tenant { tenant, epoch } => {
+                add("id", tenant);
+                add("tenant", tenant);
+                add("epoch", &epoch.to_string());
+            }
+            Self::Venue { id, generation } => {
+                add("id", id);
+                if let Some(generation) = generation {
+                    add("gen", &generation.to_string());
+                }
+            }
+            Self::ForgetUser { tenant, sub } => {
+                add("id", sub);
+                add("tenant", tenant);
+            }
+            Self::Ban { whom, exp } => {
+                add("id", &whom.text());
+                add("exp", &exp.to_string());
+            }
+            Self::Unban { whom } => add("id", &whom.text()),
+        }
+        fields
+    }
+
+    /// The event of an entry. An `exp` or `epoch` that is missing or in the future never weakens a revocation.
+    pub fn parse(fields: &[(String, String)], now: UnixSeconds) -> Result<Event, Malformed> {
+        let fields = Fields(fields);
+        if fields.text("v") != Some("1") {
+            return Err(Malformed::Version);
+        }
+        let exp = || fields.number("exp").map(|exp| exp.unwrap_or(now.saturating_add(EXPIRY_UNKNOWN_S)));
+        Ok(match fields.text("kind").ok_or(Malformed::Missing("kind"))? {
+            "jti" => Event::Token { token: TokenName::Jti(fields.id("id")?), exp: exp()? },
+            "sha256" => Event::Token { token: TokenName::sha256(&fields.id("id")?)?, exp: exp()? },
+            "user" => {
+                let except = fields.text("except").filter(|text| !text.is_empty() && *text != "null");
+                Event::User {
+                    tenant: fields.id("tenant")?,
+                    sub: fields.id("id")?,
+                    epoch: fields.epoch(now)?,
+                    except: except.map(|jti| legal("except", jti)).transpose()?,
+                }
+            }
+            "tenant" => {
+                let tenant = fields.id("id").or_else(|_| fields.id("tenant"))?;
+                Event::Tenant { tenant, epoch: fields.epoch(now)? }
+            }
+            "venue" => {
+                let generation = fields.number("gen")?.and_then(|number| u64::try_from(number).ok());
+                Event::Venue { id: fields.id("id")?, generation }
+            }
+            "forget" => Event::ForgetUser { tenant: fields.id("tenant")?, sub: fields.id("id")? },
+            "ban" => Event::Ban { whom: Banned::parse(&fields.id("id")?)?, exp: exp()? },
+            "unban" => Event::Unban { whom: Banned::parse(&fields.id("id")?)? },
+            _ => return Err(Malformed::Kind),
+        })
+    }
+
+    /// What must outlive the stream; `None` for what may be forgotten. `skew_s` is JWT_CLOCK_SKEW_SECS.
+    #[must_use]
+    pub fn durable(&self, now: UnixSeconds, skew_s: i64) -> Option<Durable> {
+        match self {
+            Self::Token { token, exp } => {
+                let left = exp.saturating_add(skew_s).saturating_sub(now);
+                let ttl_s = u64::try_from(left).ok().filter(|left| *left > 0)?;
+                Some(Durable::Token { key: token.key(), ttl_s })
+            }
+            Self::User { tenant, sub, epoch, except } => {
+                let key = format!("{NOT_BEFORE_USER}{tenant}:{sub}");
+                Some(not_before(key, *epoch, except.clone()))
+            }
+            Self::Tenant { tenant, epoch } => {
+                let key = format!("{NOT_BEFORE_TENANT}{tenant}");
+                let value = format!(r#"{{"epoch":{epoch}}}"#);
+                Some(Durable::NotBefore { key, epoch: *epoch, without_except: value.clone(), value })
+            }
+            Self::Venue { .. } | Self::ForgetUser { .. } | Self::Ban { .. } | Self::Unban { .. } => None,
+        }
+    }
+
+    /// Whether it says nothing any more.
+    #[must_use]
+    pub fn is_over(&self, now: UnixSeconds, skew_s: i64) -> bool {
+        match self {
+            Self::Token { .. } => self.durable(now, skew_s).is_none(),
+            Self::Ban { exp, .. } => *exp <= now,
+            _ => false,
+        }
+    }
+}
+
+/// Whether a snapshot has to look at this key; the older keys of raw tokens share the beginning.
+#[must_use]
+pub fn is_durable(key: &str) -> bool {
+    [TOKEN_JTI, TOKEN_SHA256, NOT_BEFORE_USER, NOT_BEFORE_TENANT].iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// The event that a durable key stands for. `left_ms` is what PTTL answers: negative without an end.
+pub fn from_durable(key: &str, value: &str, left_ms: i64, now: UnixSeconds) -> Result<Event, Malformed> {
+    let left_s = if left_ms < 0 { EXPIRY_UNKNOWN_S } else { left_ms / 1_000 + 1 };
+    let exp = now.saturating_add(left_s);
+    if let Some(jti) = key.strip_prefix(TOKEN_JTI) {
+        return Ok(Event::Token { token: TokenName::Jti(legal("id", jti)?), exp });
+    }
+    if let Some(digest) = key.strip_prefix(TOKEN_SHA256) {
+        return Ok(Event::Token { token: TokenName::sha256(digest)?, exp });
+    }
+    let parsed: NotBefore = serde_json::from_str(value).map_err(|_| Malformed::Illegal("value"))?;
+    let epoch = parsed.epoch.min(now);
+    if let Some(tenant) = key.strip_prefix(NOT_BEFORE_TENANT) {
+        return Ok(Event::Tenant { tenant: legal("tenant", tenant)?, epoch });
+    }
+    let names = key.strip_prefix(NOT_BEFORE_USER).ok_or(Malformed::Kind)?;
+    // Tenants hold no colon, subjects may.
+    let (tenant, sub) = names.split_once(':').ok_or(Malformed::Missing("id"))?;
+    let except = parsed.except.map(|jti| legal("except", &jti)).transpose()?;
+    Ok(Event::User { tenant: legal("tenant", tenant)?, sub: legal("id", sub)?, epoch, except })
+}
+
+fn not_before(key: String, epoch: UnixSeconds, except: Option<String>) -> Durable {
+    let text = |except| {
+        serde_json::to_string(&NotBefore { epoch, except }).expect("a number and a text are always JSON")
+    };
+    Durable::NotBefore { key, epoch, value: text(except), without_except: text(None) }
+}
+
+impl TokenName {
+    /// 64 hexadecimal digits of any case.
+    pub fn sha256(digits: &str) -> Result<TokenName, Malformed> {
+        let hexadecimal = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digest = || TokenName::Sha256(digits.to_ascii_lowercase());
+        hexadecimal.then(digest).ok_or(Malformed::Illegal("id"))
+    }
+
+    fn key(&self) -> String {
+        match self {
+            Self::Jti(jti) => format!("{TOKEN_JTI}{jti}"),
+            Self::Sha256(digest) => format!("{TOKEN_SHA256}{digest}"),
+        }
+    }
+}
+
+impl Banned {
+    /// `ip:<address>` or `user:<sub>`, as in the keys `banned:…`.
+    pub fn parse(text: &str) -> Result<Banned, Malformed> {
+        let (kind, name) = text.split_once(':').ok_or(Malformed::Illegal("id"))?;
+        match kind {
+            "ip" => Ok(Banned::Address(legal("id", name)?)),
+            "user" => Ok(Banned::User(legal("id", name)?)),
+            _ => Err(Malformed::Illegal("id")),
+        }
+    }
+
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Address(address) => format!("ip:{address}"),
+            Self::User(sub) => format!("user:{sub}"),
+        }
+    }
+}
+
+struct Fields<'entry>(&'entry [(String, String)]);
+
+impl Fields<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, text)| text.as_str())
+    }
+
+    fn id(&self, name: &'static str) -> Result<String, Malformed> {
+        legal(name, self.text(name).ok_or(Malformed::Missing(name))?)
+    }
+
+    fn number(&self, name: &'static str) -> Result<Option<i64>, Malformed> {
+        let given = self.text(name).filter(|text| !text.is_empty());
+        given.map(|text| text.parse().map_err(|_| Malformed::Illegal(name))).transpose()
+    }
+
+    /// One that lies in the future, in milliseconds perhaps, means everything up to now.
+    fn epoch(&self, now: UnixSeconds) -> Result<UnixSeconds, Malformed> {
+        self.number("epoch")?.map(|epoch| epoch.min(now)).ok_or(Malformed::Missing("epoch"))
+    }
+}
+
+fn legal(name: &'static str, text: &str) -> Result<String, Malformed> {
+    let visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_legal = visible && text.len() <= ID_BYTES_MAX;
+    is_legal.then(|| text.to_owned()).ok_or(Malformed::Illegal(name))
+}
+
+#[cfg(test)]
+mod tests;

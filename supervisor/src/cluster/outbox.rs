@@ -1,0 +1,87 @@
+//! Own writes that Redis does not have yet, in their order, and the recent ones that it may have to get again.
+//! Pure; bounded in number.
+
+use super::event::Event;
+use edge_worker::clock::UnixSeconds;
+use std::collections::VecDeque;
+
+/// Writes that wait for Redis. One more is refused: it holds on this node alone, and its writer is told.
+pub const WAITING_MAX_COUNT: usize = 65_536;
+/// Written ones that are kept in case Redis loses its data. The oldest goes first.
+pub const RECENT_MAX_COUNT: usize = 16_384;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    pub event: Event,
+    /// Why, for people who read the stream; from a fixed set, never from a request.
+    pub reason: &'static str,
+}
+
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: VecDeque<Letter>,
+    recent: VecDeque<Letter>,
+    /// How many at the front of `waiting` are being written.
+    in_hand: usize,
+}
+
+impl Outbox {
+    /// `false` if there is no room.
+    #[must_use]
+    pub fn push(&mut self, letter: Letter) -> bool {
+        let fits = self.waiting.len() < WAITING_MAX_COUNT;
+        if fits {
+            self.waiting.push_back(letter);
+        }
+        fits
+    }
+
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The next ones to write; they stay until [`Outbox::written`].
+    pub fn take(&mut self, count_max: usize) -> Vec<Letter> {
+        self.in_hand = self.waiting.len().min(count_max);
+        self.waiting.iter().take(self.in_hand).cloned().collect()
+    }
+
+    /// Redis has what was taken last.
+    pub fn written(&mut self) {
+        for letter in self.waiting.drain(..self.in_hand) {
+            // What is not durable is of no use later.
+            if matches!(letter.event, Event::Token { .. } | Event::User { .. } | Event::Tenant { .. }) {
+                self.recent.push_back(letter);
+            }
+        }
+        self.in_hand = 0;
+        let excess = self.recent.len().saturating_sub(RECENT_MAX_COUNT);
+        self.recent.drain(..excess);
+    }
+
+    /// Redis refuses the first one, so that the others go before it.
+    pub fn postpone(&mut self) {
+        self.in_hand = 0;
+        if let Some(letter) = self.waiting.pop_front() {
+            self.waiting.push_back(letter);
+        }
+    }
+
+    /// Redis lost its data: what is still valid is written again, before what waits. Gives their number.
+    pub fn replay(&mut self, now: UnixSeconds, skew_s: i64) -> usize {
+        let room = WAITING_MAX_COUNT.saturating_sub(self.waiting.len());
+        let mut again: Vec<Letter> =
+            self.recent.drain(..).filter(|letter| !letter.event.is_over(now, skew_s)).collect();
+        again.drain(..again.len().saturating_sub(room));
+        let count = again.len();
+        // Behind those in the hands of the writer, which are the front when it reports.
+        let rest = self.waiting.split_off(self.in_hand);
+        self.waiting.extend(again);
+        self.waiting.extend(rest);
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Writes this node's revocations: applied here at once, in Redis as soon as it can be reached, until it has them.
+
+use super::connection::{CallFault, Connection};
+use super::event::{Durable, Event, NOT_BEFORE_TTL_S};
+use super::operation::Operation;
+use super::outbox::{Letter, Outbox};
+use super::stream;
+use super::throttle::Throttle;
+use edge_worker::clock;
+use redis::Cmd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Letters of one transaction.
+const BATCH_MAX_COUNT: usize = 100;
+/// Between two attempts while Redis is down. The breaker makes most of them cost nothing.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Keeps the later epoch, whatever order two nodes write in: an outbox that was cut off must not take a younger
+/// revocation back. The same epoch with another exception excepts nobody. What is no such value is overwritten.
+const NOT_BEFORE_SCRIPT: &str = "local old = redis.pcall('GET', KEYS[1])
+local value = ARGV[2]
+if type(old) == 'string' and old ~= value then
+  local ok, was = pcall(cjson.decode, old)
+  local epoch = ok and type(was) == 'table' and tonumber(was.epoch)
+  if epoch and epoch > tonumber(ARGV[1]) then return 0 end
+  if epoch and epoch == tonumber(ARGV[1]) then value = ARGV[3] end
+end
+redis.call('SET', KEYS[1], value, 'EX', ARGV[4])
+return 1";
+
+/// Clones share the outbox.
+#[derive(Clone)]
+pub struct Publisher(Arc<Inner>);
+
+struct Inner {
+    outbox: Mutex<Outbox>,
+    waiting: watch::Sender<usize>,
+    /// `src` of the entries: this node's name.
+    source: String,
+    skew_s: i64,
+}
+
+/// What became of a write. In every case it holds on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Published {
+    /// It waits for Redis; see [`Publisher::flushed`].
+    Waiting,
+    /// It ended before it began, such as the revocation of an expired token.
+    Over,
+    /// Too many wait. No other node will hear of it.
+    Refused,
+}
+
+impl Publisher {
+    /// `source` names this node in the stream; `skew_s` is JWT_CLOCK_SKEW_SECS.
+    #[must_use]
+    pub fn new(source: String, skew_s: u32) -> Publisher {
+        Publisher(Arc::new(Inner {
+            outbox: Mutex::new(Outbox::default()),
+            waiting: watch::Sender::new(0),
+            source,
+            skew_s: i64::from(skew_s),
+        }))
+    }
+
+    /// Applies the event here by `apply`, then hands it to the writer. Never waits. `reason` says why, in a word.
+    pub fn publish(&self, event: Event, reason: &'static str, apply: impl FnOnce(&Event)) -> Published {
+        apply(&event);
+        if event.is_over(clock::wall_seconds(), self.0.skew_s) {
+            return Published::Over;
+        }
+        let kind = event.kind();
+        let mut outbox = self.outbox();
+        if !outbox.push(Letter { event, reason }) {
+            drop(outbox);
+            tracing::error!(
+                kind,
+                reason,
+                severity = "critical",
+                "a revocation holds on this node alone: outbox full"
+            );
+            return Published::Refused;
+        }
+        self.0.waiting.send_replace(outbox.waiting());
+        Published::Waiting
+    }
+
+    /// Writes that Redis does not have yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.outbox().waiting()
+    }
+
+    /// Ends when Redis has everything that was published before. The caller bounds the wait.
+    pub async fn flushed(&self) {
+        let mut waiting = self.0.waiting.subscribe();
+        // The sender lives as long as self.
+        let _ = waiting.wait_for(|count| *count == 0).await;
+    }
+
+    /// Redis lost data: this node's valid revocations are written again.
+    pub fn replay(&self) {
+        let mut outbox = self.outbox();
+        let count = outbox.replay(clock::wall_seconds(), self.0.skew_s);
+        self.0.waiting.send_replace(outbox.waiting());
+        drop(outbox);
+        if count > 0 {
+            tracing::warn!(count, "Redis lost its data: this node's revocations are written again");
+        }
+    }
+
+    /// Writes for ever. One task a node runs it.
+    pub async fn run(self, connection: Connection) {
+        let mut waiting = self.0.waiting.subscribe();
+        let mut complaints = Throttle::default();
+        let mut count_max = BATCH_MAX_COUNT;
+        loop {
+            if waiting.wait_for(|count| *count > 0).await.is_err() {
+                return;
+            }
+            let letters = self.outbox().take(count_max);
+            let outcome = self.write(&connection, &letters).await;
+            match outcome {
+                Ok(()) => {
+                    self.outbox().written();
+                    count_max = BATCH_MAX_COUNT;
+                }
+                Err(fault) => {
+                    if complaints.admits(clock::now()) {
+                        let waiting = self.waiting();
+                        tracing::warn!(%fault, waiting, "revocations wait for Redis");
+                    }
+                    if !fault.is_down() {
+                        // One of them is refused. Alone each shows which; that one lets the others pass.
+                        if letters.len() == 1 {
+                            self.outbox().postpone();
+                        }
+                        count_max = 1;
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+            self.0.waiting.send_replace(self.waiting());
+        }
+    }
+
+    /// All of them, or a fault; some may have been written then, and are written again.
+    async fn write(&self, connection: &Connection, letters: &[Letter]) -> Result<(), CallFault> {
+        let now = clock::wall_seconds();
+        let keys = letters.iter().filter_map(|letter| letter.event.durable(now, self.0.skew_s)).map(set);
+        let keys: Vec<Cmd> = keys.collect();
+        let valid = letters.iter().filter(|letter| !letter.event.is_over(now, self.0.skew_s));
+        let entries: Vec<Cmd> =
+            valid.map(|letter| stream::add(&letter.event, &self.0.source, letter.reason)).collect();
+        let together = keys.iter().chain(&entries).cloned().collect();
+        if connection.transaction(Operation::Publish, together).await?.is_some() {
+            return Ok(());
+        }
+        // In a Cluster the key comes first: whoever reads the entry and then loses it finds the key.
+        for commands in [keys, entries] {
+            for reply in connection.batch(Operation::Publish, commands).await? {
+                reply?;
+            }
+        }
+        Ok(())
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        // Nobody panics while holding it, and its value is complete at any time.
+        self.0.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn set(durable: Durable) -> Cmd {
+    match durable {
+        Durable::Token { key, ttl_s } => {
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg("1").arg("EX").arg(ttl_s);
+            command
+        }
+        Durable::NotBefore { key, epoch, value, without_except } => {
+            let mut command = redis::cmd("EVAL");
+            command.arg(NOT_BEFORE_SCRIPT).arg(1).arg(key);
+            command.arg(epoch).arg(value).arg(without_except).arg(NOT_BEFORE_TTL_S);
+            command
+        }
+    }
+}

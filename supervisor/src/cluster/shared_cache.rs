@@ -1,0 +1,229 @@
+//! What one node asked a service, another need not: user records and access to venues, in Redis under a MAC.
+//!
+//! Redis keeps a user record for 300 s and no longer. Each value carries the time of its look-up, so that a node that
+//! took it from here keeps it in its region until it is AUTH_USER_STALE_SECS old, counted from the look-up itself,
+//! and an attacker who can write Redis cannot keep an old answer alive: what is older than its TTL is a miss.
+//! A generation is a plain counter. Who can turn it back can at most revive a decision that young.
+
+use super::answer::{number_of, text_of};
+use super::connection::{CallFault, Connection};
+use super::event::Event;
+use super::mac::{Forged, MacKey};
+use super::operation::Operation;
+use super::record::{
+    ACCESS_DENIED_TTL, AccessQuestion, Cached, LIST_EMPTY_TTL, LIST_TTL, LIST_VENUES_MAX, USER_TTL,
+    USER_UNKNOWN_TTL, UserRecord, VenueAccess, VenueListed, access_key, generation_key, is_fresh, list_key,
+    user_key,
+};
+use super::throttle::Throttle;
+use edge_worker::clock::{self, UnixSeconds};
+use redis::{Cmd, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Clones share the connection and the counts.
+#[derive(Clone)]
+pub struct SharedCache(Arc<Inner>);
+
+struct Inner {
+    connection: Connection,
+    key: MacKey,
+    access_ttl: Duration,
+    forged: Mutex<(u64, Throttle)>,
+}
+
+/// What was found. A fault of Redis is the caller's to see, and no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<T> {
+    Hit(Cached<T>),
+    Miss,
+}
+
+impl SharedCache {
+    /// `access_ttl` is VENUE_ACCESS_TTL_SECS.
+    #[must_use]
+    pub fn new(connection: Connection, key: MacKey, access_ttl: Duration) -> SharedCache {
+        let forged = Mutex::new((0, Throttle::default()));
+        SharedCache(Arc::new(Inner { connection, key, access_ttl, forged }))
+    }
+
+    /// Values whose MAC was missing or wrong: each a critical security event, and a miss.
+    #[must_use]
+    pub fn forged(&self) -> u64 {
+        self.0.forged.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// A hit without a record is a user that auth-service does not know.
+    pub async fn user(&self, tenant: &str, user: &str) -> Result<Found<Option<UserRecord>>, CallFault> {
+        let key = user_key(tenant, user);
+        let value = self.0.connection.call(Operation::CacheRead, get(&key)).await?;
+        let found: Option<Cached<Option<UserRecord>>> = self.opened("user", &key, &value);
+        Ok(fresh(found, |record| if record.is_some() { USER_TTL } else { USER_UNKNOWN_TTL }))
+    }
+
+    /// `record` is `None` after a 404. `at` is when auth-service was asked.
+    pub async fn store_user(
+        &self,
+        tenant: &str,
+        user: &str,
+        at: UnixSeconds,
+        record: Option<&UserRecord>,
+    ) -> Result<(), CallFault> {
+        let ttl = if record.is_some() { USER_TTL } else { USER_UNKNOWN_TTL };
+        self.store(&user_key(tenant, user), at, &record, ttl).await
+    }
+
+    /// Voids the record, for example when the edge saw the role change. Nodes hear of it by the event.
+    pub async fn forget_user(&self, tenant: &str, user: &str) -> Result<Event, CallFault> {
+        let mut command = redis::cmd("DEL");
+        command.arg(user_key(tenant, user));
+        self.0.connection.call(Operation::CacheWrite, command).await?;
+        Ok(Event::ForgetUser { tenant: tenant.to_owned(), sub: user.to_owned() })
+    }
+
+    /// The decision, and the venue's generation now: to be kept before venue-service is asked, and stored with its
+    /// answer, so that an answer that a change has overtaken is void.
+    pub async fn access(&self, question: AccessQuestion<'_>) -> Result<(Found<VenueAccess>, u64), CallFault> {
+        let key = access_key(question);
+        let commands = vec![get(&key), get(&generation_key(question.venue))];
+        let mut replies = self.0.connection.batch(Operation::CacheRead, commands).await?.into_iter();
+        let value = replies.next().ok_or(CallFault::Link("replies are missing"))??;
+        let generation = generation(&replies.next().ok_or(CallFault::Link("replies are missing"))??);
+        let found: Option<Cached<VenueAccess>> = self.opened("venue_access", &key, &value);
+        let found = fresh(found, |access| self.access_ttl(access));
+        let current = match found {
+            Found::Hit(cached) if cached.value.generation == generation => Found::Hit(cached),
+            Found::Hit(_) | Found::Miss => Found::Miss,
+        };
+        Ok((current, generation))
+    }
+
+    pub async fn store_access(
+        &self,
+        question: AccessQuestion<'_>,
+        at: UnixSeconds,
+        access: &VenueAccess,
+    ) -> Result<(), CallFault> {
+        self.store(&access_key(question), at, access, self.access_ttl(access)).await
+    }
+
+    /// The user's venues; a miss if any of them has another generation now.
+    pub async fn list(&self, tenant: &str, user: &str) -> Result<Found<Vec<VenueListed>>, CallFault> {
+        let key = list_key(tenant, user);
+        let value = self.0.connection.call(Operation::CacheRead, get(&key)).await?;
+        let found: Option<Cached<Vec<VenueListed>>> = self.opened("venue_list", &key, &value);
+        let Found::Hit(cached) = fresh(found, |list| list_ttl(list)) else { return Ok(Found::Miss) };
+        if cached.value.len() > LIST_VENUES_MAX {
+            return Ok(Found::Miss);
+        }
+        let ids: Vec<&str> = cached.value.iter().map(|venue| venue.id.as_str()).collect();
+        let generations = self.generations(&ids).await?;
+        let current = cached.value.iter().map(|venue| venue.generation).eq(generations);
+        Ok(if current { Found::Hit(cached) } else { Found::Miss })
+    }
+
+    /// A list of more than [`LIST_VENUES_MAX`] is not kept.
+    pub async fn store_list(
+        &self,
+        tenant: &str,
+        user: &str,
+        at: UnixSeconds,
+        list: &[VenueListed],
+    ) -> Result<(), CallFault> {
+        if list.len() > LIST_VENUES_MAX {
+            return Ok(());
+        }
+        self.store(&list_key(tenant, user), at, &list, list_ttl(list)).await
+    }
+
+    /// The venues' generations, in their order; 0 for one that never changed. At most [`LIST_VENUES_MAX`].
+    pub async fn generations(&self, venues: &[&str]) -> Result<Vec<u64>, CallFault> {
+        let commands = venues.iter().take(LIST_VENUES_MAX).map(|venue| get(&generation_key(venue))).collect();
+        let replies = self.0.connection.batch(Operation::CacheRead, commands).await?;
+        replies.into_iter().map(|reply| reply.map(|value| generation(&value))).collect()
+    }
+
+    /// Voids every decision about the venue on all nodes, once the event it gives is published.
+    pub async fn advance_generation(&self, venue: &str) -> Result<Event, CallFault> {
+        let mut command = redis::cmd("INCR");
+        command.arg(generation_key(venue));
+        let reply = self.0.connection.call(Operation::CacheWrite, command).await?;
+        Ok(Event::Venue { id: venue.to_owned(), generation: Some(generation(&reply)) })
+    }
+
+    fn access_ttl(&self, access: &VenueAccess) -> Duration {
+        if access.allowed { self.0.access_ttl } else { ACCESS_DENIED_TTL.min(self.0.access_ttl) }
+    }
+
+    async fn store(
+        &self,
+        key: &str,
+        at: UnixSeconds,
+        value: &impl Serialize,
+        ttl: Duration,
+    ) -> Result<(), CallFault> {
+        let text = serde_json::to_string(value).expect("records are made of texts, numbers and lists");
+        let mut command = redis::cmd("SET");
+        command.arg(key).arg(self.0.key.seal(key, at, &text)).arg("EX").arg(ttl.as_secs().max(1));
+        self.0.connection.call(Operation::CacheWrite, command).await.map(drop)
+    }
+
+    /// A value that is absent, forged or of another shape is a miss; a forged one is reported.
+    fn opened<T: DeserializeOwned>(
+        &self,
+        cache: &'static str,
+        key: &str,
+        value: &Value,
+    ) -> Option<Cached<T>> {
+        if *value == Value::Nil {
+            return None;
+        }
+        let text = text_of(value);
+        let opened = text.as_deref().ok_or(Forged).and_then(|text| self.0.key.open(key, text));
+        match opened {
+            Ok((at, text)) => serde_json::from_str(text).ok().map(|value| Cached { value, at }),
+            Err(Forged) => {
+                self.report(cache);
+                None
+            }
+        }
+    }
+
+    fn report(&self, cache: &'static str) {
+        let mut forged = self.0.forged.lock().unwrap_or_else(PoisonError::into_inner);
+        forged.0 += 1;
+        if forged.1.admits(clock::now()) {
+            let count = forged.0;
+            drop(forged);
+            tracing::error!(
+                event = "cache_value_forged",
+                severity = "critical",
+                cache,
+                count,
+                "a forged value in Redis"
+            );
+        }
+    }
+}
+
+fn get(key: &str) -> Cmd {
+    let mut command = redis::cmd("GET");
+    command.arg(key);
+    command
+}
+
+fn generation(value: &Value) -> u64 {
+    number_of(value).and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
+}
+
+fn list_ttl(list: &[VenueListed]) -> Duration {
+    if list.is_empty() { LIST_EMPTY_TTL } else { LIST_TTL }
+}
+
+fn fresh<T>(found: Option<Cached<T>>, ttl: impl FnOnce(&T) -> Duration) -> Found<T> {
+    let now = clock::wall_seconds();
+    let served = found.filter(|cached| is_fresh(cached.at, ttl(&cached.value), now));
+    served.map_or(Found::Miss, Found::Hit)
+}

@@ -1,0 +1,201 @@
+//! The shared cache, API keys, the older blacklist and bans, with a real server.
+
+use super::servers::Server;
+use crate::cluster::api_keys::ApiKeys;
+use crate::cluster::bans;
+use crate::cluster::connection::{CallFault, Connection, LinkState};
+use crate::cluster::event::{Banned, Event, TokenName};
+use crate::cluster::legacy::LegacyBlacklist;
+use crate::cluster::mac::{MacKey, hexadecimal};
+use crate::cluster::record::{AccessQuestion, Cached, UserRecord, VenueAccess, VenueListed};
+use crate::cluster::shared_cache::{Found, SharedCache};
+use edge_worker::clock;
+use edge_worker::config::secret::Secret;
+use std::time::Duration;
+
+fn cache(server: &Server) -> SharedCache {
+    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    let key = MacKey::new(&Secret::new("k".repeat(32))).expect("long enough");
+    SharedCache::new(connection, key, Duration::from_secs(600))
+}
+
+fn user() -> UserRecord {
+    let text = |text: &str| text.to_owned();
+    UserRecord { id: text("u"), tenant_id: text("t"), role: text("customer"), status: text("ACTIVE") }
+}
+
+#[tokio::test]
+async fn a_user_record_is_shared_with_its_time() {
+    let server = Server::start().await;
+    let (a, b) = (cache(&server), cache(&server));
+    assert_eq!(b.user("t", "u").await.expect("Redis is up"), Found::Miss);
+    let at = clock::wall_seconds() - 100;
+    a.store_user("t", "u", at, Some(&user())).await.expect("Redis is up");
+    let hit = Found::Hit(Cached { value: Some(user()), at });
+    assert_eq!(b.user("t", "u").await.expect("Redis is up"), hit);
+    assert_eq!(server.command(&["TTL", "cache:user:t:u"]), ":300\r\n");
+    a.store_user("t", "nobody", at + 100, None).await.expect("Redis is up");
+    let unknown = Found::Hit(Cached { value: None, at: at + 100 });
+    assert_eq!(b.user("t", "nobody").await.expect("Redis is up"), unknown);
+    assert_eq!(server.command(&["TTL", "cache:user:t:nobody"]), ":30\r\n");
+    let event = a.forget_user("t", "u").await.expect("Redis is up");
+    assert_eq!(event, Event::ForgetUser { tenant: "t".into(), sub: "u".into() });
+    assert_eq!(b.user("t", "u").await.expect("Redis is up"), Found::Miss);
+    assert_eq!(b.forged(), 0);
+}
+
+#[tokio::test]
+async fn a_forged_moved_or_old_value_is_a_miss() {
+    let server = Server::start().await;
+    let cache = cache(&server);
+    let now = clock::wall_seconds();
+    cache.store_user("t", "u", now, Some(&user())).await.expect("Redis is up");
+    let stored = server.command(&["GET", "cache:user:t:u"]);
+    let value = stored.split("\r\n").nth(1).expect("a bulk string").to_owned();
+    server.command(&["SET", "cache:user:t:other", &value]);
+    server.command(&["SET", "cache:user:t:raised", &value.replace("customer", "admin")]);
+    server.command(&[
+        "SET",
+        "cache:user:t:bare",
+        r#"{"id":"u","tenantId":"t","role":"admin","status":"ACTIVE"}"#,
+    ]);
+    server.command(&["LPUSH", "cache:user:t:list", "x"]);
+    for (count, user) in (1..).zip(["other", "raised", "bare"]) {
+        assert_eq!(cache.user("t", user).await.expect("Redis is up"), Found::Miss, "{user}");
+        assert_eq!(cache.forged(), count, "{user}");
+    }
+    let refused = cache.user("t", "list").await.expect_err("another type");
+    assert!(matches!(&refused, CallFault::Refused(code) if code == "WRONGTYPE"), "{refused}");
+    cache.store_user("t", "u", now - 400, Some(&user())).await.expect("Redis is up");
+    server.command(&["PERSIST", "cache:user:t:u"]);
+    assert_eq!(cache.user("t", "u").await.expect("Redis is up"), Found::Miss, "older than 300 s");
+}
+
+#[tokio::test]
+async fn another_generation_voids_decisions_and_lists() {
+    let server = Server::start().await;
+    let cache = cache(&server);
+    let now = clock::wall_seconds();
+    let question = AccessQuestion { tenant: "t", user: "u", venue: "v", permission: None };
+    let (found, generation) = cache.access(question).await.expect("Redis is up");
+    assert_eq!((found, generation), (Found::Miss, 0));
+    let access =
+        VenueAccess { allowed: true, role: Some("owner".into()), permissions: vec!["*".into()], generation };
+    cache.store_access(question, now, &access).await.expect("Redis is up");
+    assert_eq!(server.command(&["TTL", "cache:venue:access:t:u:v"]), ":600\r\n");
+    let hit = Found::Hit(Cached { value: access.clone(), at: now });
+    assert_eq!(cache.access(question).await.expect("Redis is up"), (hit, 0));
+    let list = [VenueListed { id: "v".into(), generation: 0 }];
+    cache.store_list("t", "u", now, &list).await.expect("Redis is up");
+    assert!(
+        matches!(cache.list("t", "u").await.expect("Redis is up"), Found::Hit(cached) if cached.value == list)
+    );
+    let event = cache.advance_generation("v").await.expect("Redis is up");
+    assert_eq!(event, Event::Venue { id: "v".into(), generation: Some(1) });
+    assert_eq!(cache.access(question).await.expect("Redis is up"), (Found::Miss, 1));
+    assert_eq!(cache.list("t", "u").await.expect("Redis is up"), Found::Miss);
+    let denied = VenueAccess { allowed: false, role: None, permissions: Vec::new(), generation: 1 };
+    let asked = AccessQuestion { permission: Some("tickets:view"), ..question };
+    cache.store_access(asked, now, &denied).await.expect("Redis is up");
+    assert_eq!(server.command(&["TTL", "cache:venue:access:t:u:v:tickets:view"]), ":60\r\n");
+    cache.store_list("t", "none", now, &[]).await.expect("Redis is up");
+    assert_eq!(server.command(&["TTL", "cache:venue:list:t:none"]), ":60\r\n");
+    assert_eq!(cache.generations(&["v", "w"]).await.expect("Redis is up"), [1, 0]);
+}
+
+#[tokio::test]
+async fn an_api_key_is_found_under_the_first_template_that_has_it() {
+    let server = Server::start().await;
+    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    let templates = ["api:key:{key}", "apikey:{key}", "api_key_hash:{sha256}"].map(str::to_owned);
+    let keys = ApiKeys::new(connection, templates.to_vec());
+    let (first, hashed) = ("a".repeat(32), "b".repeat(32));
+    server.command(&["SET", &format!("api:key:{first}"), r#"{"venueId":"v1","tier":"premium"}"#]);
+    server.command(&["SET", &format!("apikey:{first}"), r#"{"venueId":"v2"}"#]);
+    let found = keys.find(&Secret::new(first)).await.expect("Redis is up").expect("known");
+    assert_eq!(
+        (found.venue_id.as_str(), found.tier.as_deref(), found.rate_limit),
+        ("v1", Some("premium"), None)
+    );
+    let sha256 =
+        hexadecimal(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, hashed.as_bytes()).as_ref());
+    server.command(&["SET", &format!("api_key_hash:{sha256}"), r#"{"venueId":"v3","rateLimit":7}"#]);
+    let found = keys.find(&Secret::new(hashed)).await.expect("Redis is up").expect("known");
+    assert_eq!((found.venue_id.as_str(), found.rate_limit), ("v3", Some(7)));
+    server.command(&["SET", &format!("api:key:{}", "c".repeat(32)), "no JSON"]);
+    for unknown in ["c".repeat(32), "d".repeat(32), "short".to_owned(), format!("{}*", "a".repeat(32))] {
+        assert_eq!(keys.find(&Secret::new(unknown)).await.expect("Redis is up"), None);
+    }
+}
+
+#[tokio::test]
+async fn the_older_blacklist_is_looked_at_at_first_sight_and_again() {
+    let server = Server::start().await;
+    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    let legacy = LegacyBlacklist::new(connection);
+    let exp = clock::wall_seconds() + 900;
+    let see = async |token: &str| {
+        let (name, raw) = (TokenName::Jti(format!("jti-{token}")), Secret::new(token.to_owned()));
+        legacy.first_sight(name, raw, exp).await
+    };
+    server.command(&["SET", "session:blacklist:one", "whatever"]);
+    assert!(see("one").await.expect("Redis is up"));
+    assert!(!see("two").await.expect("Redis is up"));
+    assert!(!see("three").await.expect("Redis is up"));
+    assert_eq!(legacy.watched_count(), 2, "a listed one needs no second look");
+    server.command(&["SET", "session:blacklist:two", "1"]);
+    let mut revoked = Vec::new();
+    legacy.round(&mut |event| revoked.push(event)).await.expect("Redis is up");
+    assert_eq!(revoked, [Event::Token { token: TokenName::Jti("jti-two".into()), exp }]);
+    legacy.round(&mut |event| revoked.push(event)).await.expect("Redis is up");
+    assert_eq!((revoked.len(), legacy.watched_count()), (1, 1));
+    let past = clock::wall_seconds() - 1;
+    let (name, raw) = (TokenName::Jti("old".into()), Secret::new("old".to_owned()));
+    assert!(!legacy.first_sight(name, raw, past).await.expect("Redis is up"));
+    legacy.round(&mut |_| ()).await.expect("Redis is up");
+    assert_eq!(legacy.watched_count(), 1, "an expired one is forgotten");
+}
+
+#[tokio::test]
+async fn bans_are_read_with_their_ends() {
+    let server = Server::start().await;
+    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    server.command(&["SET", "banned:ip:10.0.0.9", "1", "EX", "3600"]);
+    server.command(&["SET", "banned:user:auth0:u", "1"]);
+    server.command(&["SET", "banned:moon:x", "1"]);
+    let mut bans = bans::read(&connection).await.expect("Redis is up");
+    bans.sort_by_key(|ban| ban.exp);
+    let [user, address] = bans.as_slice() else { panic!("{bans:?}") };
+    assert_eq!((&user.whom, user.exp), (&Banned::User("auth0:u".into()), None));
+    assert_eq!(address.whom, Banned::Address("10.0.0.9".into()));
+    let left = address.exp.expect("it ends") - clock::wall_seconds();
+    assert!((3_598..=3_601).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_dead_redis_fails_calls_at_once_and_a_living_one_is_noticed() {
+    let mut server = Server::start().await;
+    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    assert_eq!(*connection.state().borrow(), LinkState::Unknown);
+    connection.ping().await.expect("Redis is up");
+    assert!(matches!(*connection.state().borrow(), LinkState::Up { .. }));
+    server.kill();
+    let mut blocked = false;
+    for _ in 0..10 {
+        let fault = connection.ping().await.expect_err("Redis is down");
+        blocked |= matches!(fault, CallFault::Blocked);
+    }
+    assert!(blocked, "the breaker opens");
+    assert!(matches!(*connection.state().borrow(), LinkState::Down { .. }));
+    server.restart().await;
+    let up = async {
+        while connection.ping().await.is_err() {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(super::servers::PATIENCE, up).await.expect("it reconnects by itself");
+    assert!(matches!(*connection.state().borrow(), LinkState::Up { .. }));
+    let [ping, ..] = connection.tallies();
+    assert!(ping.succeeded >= 2 && ping.failed >= 5 && ping.blocked >= 1, "{ping:?}");
+    assert!(ping.taken > Duration::ZERO);
+}
