@@ -6,6 +6,7 @@ mod harness;
 mod routes;
 mod authentication;
 mod users;
+mod revocation;
 mod tenant_isolation;
 mod header_rules;
 mod wire_strictness;

@@ -64,11 +64,12 @@ pub struct WorkerSettings {
     pub names: NameTable,
 }
 
-/// How a token's user is checked; the rest of the look-ups is the supervisor's.
+/// How a token's user is checked, and what happens before the revocation store was seen; the rest of the look-ups is the supervisor's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserSettings {
     pub check: lookups::identity::UserCheck,
     pub outage_policy: lookups::identity::OutagePolicy,
+    pub revocation_cold: redis::ColdPolicy,
 }
 
 /// What only the supervisor needs.

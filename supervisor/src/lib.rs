@@ -8,6 +8,7 @@ pub mod commands;
 pub mod process;
 pub mod identity;
 pub mod cluster;
+pub mod mirror;
 pub mod probes;
 pub mod admin;
 pub mod export;

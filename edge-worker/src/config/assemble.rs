@@ -45,7 +45,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         limits,
         headers,
         local: server::local(&mut lookup, &supervisor),
-        users: UserSettings { check: identity.user_check, outage_policy: identity.outage_policy },
+        users: UserSettings {
+            check: identity.user_check,
+            outage_policy: identity.outage_policy,
+            revocation_cold: supervisor.revocation_cold_policy,
+        },
         names: NameTable::default(),
     };
     let effective = lookup.effective();

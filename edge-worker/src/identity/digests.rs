@@ -14,6 +14,10 @@ enum Kind {
     User = 1,
     Venue,
     Decision,
+    Tenant,
+    TokenId,
+    WholeToken,
+    Fingerprint,
 }
 
 impl Digests {
@@ -37,6 +41,30 @@ impl Digests {
     #[must_use]
     pub fn decision(&self, tenant: &str, subject: &str, venue: &str, permission: Option<&str>) -> [u8; 32] {
         self.digest(Kind::Decision, &[tenant, subject, venue, permission.unwrap_or_default()])
+    }
+
+    #[must_use]
+    pub fn tenant(&self, tenant: &str) -> [u8; 32] {
+        self.digest(Kind::Tenant, &[tenant])
+    }
+
+    /// Of a `jti`.
+    #[must_use]
+    pub fn token_id(&self, jti: &str) -> [u8; 32] {
+        self.digest(Kind::TokenId, &[jti])
+    }
+
+    /// Of a token without `jti`, from the hexadecimal digits of its SHA-256.
+    #[must_use]
+    pub fn whole_token(&self, digits: &str) -> [u8; 32] {
+        self.digest(Kind::WholeToken, &[digits])
+    }
+
+    /// Tells this key from others, and says nothing of it. Never zero.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.digest(Kind::Fingerprint, &[]);
+        u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1)
     }
 
     /// Every part stands behind its length, so that no two lists of parts look alike; ids compare without case.

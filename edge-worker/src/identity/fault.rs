@@ -17,12 +17,13 @@ pub enum TokenFault {
     MissingSubject,
     MissingTenant,
     MissingJti,
+    Revoked,
     UserNotFound,
     UserInactive,
 }
 
 impl TokenFault {
-    pub const ALL: [TokenFault; 15] = [
+    pub const ALL: [TokenFault; 16] = [
         Self::MissingToken,
         Self::Malformed,
         Self::AlgNotAllowed,
@@ -36,6 +37,7 @@ impl TokenFault {
         Self::MissingSubject,
         Self::MissingTenant,
         Self::MissingJti,
+        Self::Revoked,
         Self::UserNotFound,
         Self::UserInactive,
     ];
@@ -75,6 +77,7 @@ impl TokenFault {
             Self::MissingSubject => ("missing_subject", "The token names no valid subject."),
             Self::MissingTenant => ("missing_tenant", "The token names no valid tenant."),
             Self::MissingJti => ("missing_jti", "The token has no id."),
+            Self::Revoked => ("revoked", "The token was revoked; sign in again."),
             Self::UserNotFound => ("user_not_found", "The token's user does not exist; sign in again."),
             Self::UserInactive => ("user_inactive", "The token's user is suspended, banned or deleted."),
         }

@@ -12,6 +12,7 @@ use crate::identity::uuid::same_id;
 use crate::identity::verifier::{Validity, Verifier};
 use shm::token_cache::{CachedToken, Placed, TokenCache};
 use shm::words::WorkerSlot;
+use std::fmt::Write;
 
 /// The request's `Authorization` headers.
 #[derive(Clone, Copy, Debug)]
@@ -157,6 +158,19 @@ impl Principal {
     pub fn is_of_tenant(&self, tenant: &[u8]) -> bool {
         same_id(self.tenant().as_bytes(), tenant)
     }
+}
+
+/// The SHA-256 of the token, in lower-case hexadecimal digits: the name of a token that has no id.
+#[must_use]
+pub fn whole_token(authorization: Authorization<'_>) -> String {
+    let token = bearer(authorization).unwrap_or_default();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token);
+    let mut digits = String::with_capacity(2 * digest.as_ref().len());
+    for byte in digest.as_ref() {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 /// The token of the only `Authorization` header (RFC 6750 section 2.1; the scheme in any letter case).

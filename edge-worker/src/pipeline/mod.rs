@@ -1,6 +1,6 @@
 //! THE ORDER in which a request is decided. Each stage is passed once, left to right:
 //!
-//! parse -> route -> door -> authenticate -> user -> authorise -> circuit -> forward -> respond -> account
+//! parse -> route -> door -> authenticate -> revocation -> user -> authorise -> circuit -> forward -> respond -> account
 //!
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
@@ -12,6 +12,7 @@ pub mod trace;
 pub mod route;
 pub mod door;
 pub mod authenticate;
+pub mod revocation;
 pub mod user;
 pub mod authorise;
 pub mod circuit;
@@ -121,6 +122,14 @@ async fn decide(
     if admission.needs_identity() {
         let principal = identify(worker, &request)?;
         check_query_tenant(&matched, target, Some(principal.tenant()))?;
+        revocation::check(
+            &worker.authority.revocations,
+            &worker.digests,
+            worker.settings.users.revocation_cold,
+            &principal,
+            || authenticate::whole_token(authorization(&request)),
+            clock::wall_seconds(),
+        )?;
         let outage =
             user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, &request, &matched));
         let person = |principal: &authenticate::Principal| person(principal, ledger, (claimed, bytes));
@@ -173,15 +182,19 @@ fn person(
 /// Under which names, in any case, a query speaks of a venue.
 const VENUE_NAMES: [&str; 2] = ["venueid", "venue_id"];
 
-/// The authenticate stage, with its figures.
-fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<authenticate::Principal, Rejection> {
-    let began = clock::now();
+fn authorization<'r>(request: &parse::Request<'r>) -> Authorization<'r> {
     let mut sent = request.head.values(KnownHeader::Authorization, request.bytes);
-    let authorization = match (sent.next(), sent.next()) {
+    match (sent.next(), sent.next()) {
         (None, _) => Authorization::None,
         (Some(only), None) => Authorization::One(only),
         (Some(_), Some(_)) => Authorization::Several,
-    };
+    }
+}
+
+/// The authenticate stage, with its figures.
+fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<authenticate::Principal, Rejection> {
+    let began = clock::now();
+    let authorization = authorization(request);
     let now = clock::wall_seconds();
     let cache = &worker.shared.token_cache;
     let result = authenticate::authenticate(authorization, &worker.verifier, cache, worker.slot, now);

@@ -5,6 +5,7 @@ use super::sockets::{METRICS_SOCKET, bind_address, bind_metrics_socket};
 use super::*;
 use edge_worker::config::limits::Limits;
 use edge_worker::config::lookups::identity::{OutagePolicy, UserCheck};
+use edge_worker::config::redis::ColdPolicy;
 use edge_worker::config::secret::Secret;
 use edge_worker::config::tokens::{PermissionSource, TenantFormat, TokenSettings};
 use edge_worker::config::{
@@ -49,7 +50,11 @@ fn settings() -> WorkerSettings {
             metrics_socket: "metrics.sock".into(),
             ready_dependencies: Vec::new(),
         },
-        users: UserSettings { check: UserCheck::Off, outage_policy: OutagePolicy::Deny },
+        users: UserSettings {
+            check: UserCheck::Off,
+            outage_policy: OutagePolicy::Deny,
+            revocation_cold: ColdPolicy::Serve,
+        },
         names: NameTable::default(),
     }
 }

@@ -2,10 +2,12 @@
 
 use super::{ExitCode, complain};
 use crate::admin::{Admin, Current, sockets};
+use crate::cluster::publisher::Publisher;
 use crate::control::Answerer;
 use crate::export::render::Facts;
 use crate::export::spool::Spool;
 use crate::export::{self, Exporter};
+use crate::mirror::{self, Mirror};
 use crate::probes::{self, Board};
 use crate::process::handover;
 use crate::process::hardening;
@@ -156,6 +158,7 @@ async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFa
         region = %region.boot_id(),
         "listening"
     );
+    follow_revocations(&settings, region)?;
     let spawner = spawner(&settings, listeners, region)?;
     let notifier = Notifier::new(&NotifyEnvironment::read());
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool)));
@@ -233,6 +236,17 @@ fn look_on(
     drop(tokio::task::spawn_local(async move { export::run(&exporter).await }));
     drop(tokio::task::spawn_local(async move { probes::run(board, &services, &names).await }));
     drop(tokio::task::spawn_local(admin.serve(doors.listener, doors.socket)));
+}
+
+/// From here on the region mirrors what was revoked. Without Redis the node runs alone.
+fn follow_revocations(settings: &Settings, region: &'static SupervisorRegion) -> Result<(), StartFault> {
+    let tokens = &settings.worker.tokens;
+    let mirror = Mirror::new(region, tokens.digest_key.expose(), tokens.clock_skew_s);
+    let Some(redis) = &settings.supervisor.redis else { return Ok(()) };
+    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let publisher = Publisher::new(node, tokens.clock_skew_s);
+    mirror::follow(redis, mirror, publisher)
+        .map_err(|fault| StartFault::system("Redis cannot be used")(io::Error::other(fault)))
 }
 
 /// The region lives as long as the process, as its mappings do.

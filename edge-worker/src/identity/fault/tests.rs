@@ -18,6 +18,7 @@ fn the_words_and_their_order_are_the_platforms() {
         "missing_subject",
         "missing_tenant",
         "missing_jti",
+        "revoked",
         "user_not_found",
         "user_inactive",
     ];

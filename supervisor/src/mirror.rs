@@ -1,0 +1,141 @@
+//! The node's mirror of the revocation store: what the event stream says, written into the region, where workers
+//! look at every request.
+
+use crate::cluster::connection::Connection;
+use crate::cluster::endpoint::EndpointFault;
+use crate::cluster::event::{Event, TokenName};
+use crate::cluster::publisher::Publisher;
+use crate::cluster::stream::Gap;
+use crate::cluster::tail::{SyncState, Tail, TailState, Update};
+use edge_worker::clock;
+use edge_worker::config::redis::RedisSettings;
+use edge_worker::identity::digests::Digests;
+use shm::SupervisorRegion;
+use shm::revocations::{Cutoff, Recorded, Scope, StreamId};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a cut-off is remembered, seconds: no token lives longer (platform section 4).
+const CUTOFF_TTL_S: i64 = 7 * 86_400;
+/// Between two notes of how current the mirror is.
+const NOTE: Duration = Duration::from_millis(250);
+/// Between two sweeps of what has expired.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Writes events into the region. Applying one twice is applying it once.
+#[derive(Clone)]
+pub struct Mirror {
+    region: &'static SupervisorRegion,
+    digests: Digests,
+    /// Entries outlive their tokens by the clock skew, seconds.
+    skew_s: i64,
+}
+
+impl Mirror {
+    /// Takes over what the region holds.
+    #[must_use]
+    pub fn new(region: &'static SupervisorRegion, digest_key: &[u8; 32], skew_s: u32) -> Mirror {
+        let (authority, writer) = (region.authority(), region.writer());
+        let digests = Digests::new(*digest_key);
+        let repaired = authority.revocations.repair(writer, digests.fingerprint());
+        let freed = authority.access.repair(writer);
+        tracing::debug!(?repaired, freed, "the region's mirror is taken over");
+        Mirror { region, digests, skew_s: i64::from(skew_s) }
+    }
+
+    /// What one event changes. Bans are not kept here.
+    pub fn apply(&self, event: &Event) {
+        let (authority, writer) = (self.region.authority(), self.region.writer());
+        let now_s = clock::wall_seconds();
+        let cut = |scope, digest: &[u8; 32], cutoff| {
+            let until = now_s + CUTOFF_TTL_S;
+            authority.revocations.raise_not_before(writer, (scope, digest), cutoff, until, now_s)
+        };
+        let recorded = match event {
+            Event::Token { token, exp } => {
+                let digest = match token {
+                    TokenName::Jti(jti) => self.digests.token_id(jti),
+                    TokenName::Sha256(digits) => self.digests.whole_token(digits),
+                };
+                authority.revocations.revoke_token(writer, &digest, exp + self.skew_s, now_s)
+            }
+            Event::User { tenant, sub, epoch, except } => {
+                let user = self.digests.user(tenant, sub);
+                let except = except.as_ref().map(|jti| self.digests.token_id(jti));
+                cut(Scope::User, &user, Cutoff::new(*epoch, except.as_ref()))
+            }
+            Event::Tenant { tenant, epoch } => {
+                cut(Scope::Tenant, &self.digests.tenant(tenant), Cutoff::new(*epoch, None))
+            }
+            Event::Venue { id, .. } => {
+                authority.access.forget_venue(writer, &self.digests.venue(id));
+                return;
+            }
+            Event::ForgetUser { tenant, sub } => {
+                authority.access.forget_user(writer, &self.digests.user(tenant, sub));
+                return;
+            }
+            Event::Ban { .. } | Event::Unban { .. } => return,
+        };
+        if recorded == Recorded::Full {
+            tracing::error!(
+                severity = "critical",
+                "the table of revocations is full: tokens that it does not clear are refused with 503"
+            );
+        }
+    }
+
+    fn update(&self, update: Update, publisher: &Publisher) {
+        let (revocations, writer) = (&self.region.authority().revocations, self.region.writer());
+        match update {
+            Update::Event { event, id } => {
+                self.apply(&event);
+                if let Some(id) = id {
+                    revocations.set_last_applied(writer, StreamId { ms: id.ms, seq: id.sequence });
+                }
+            }
+            Update::Gap(gap) => {
+                revocations.begin_sync(writer);
+                self.region.authority().access.forget_all(writer);
+                if gap == Gap::Lost {
+                    publisher.replay();
+                }
+            }
+            Update::Sync(SyncState::Live { .. }) => revocations.end_sync(writer, clock::wall_millis()),
+            Update::Sync(SyncState::Stale) => revocations.begin_sync(writer),
+            Update::Sync(SyncState::Cold) => {}
+        }
+    }
+
+    /// Notes how current the mirror is, and frees what has expired.
+    async fn keep(self, state: watch::Receiver<TailState>) {
+        let (revocations, writer) = (&self.region.authority().revocations, self.region.writer());
+        let mut sweep_at = tokio::time::Instant::now() + SWEEP;
+        loop {
+            tokio::time::sleep(NOTE).await;
+            if let (SyncState::Live { .. }, Some(read)) = (state.borrow().sync, state.borrow().last_read) {
+                let age_ms = clock::now().since(read).as_millis() as u64;
+                revocations.set_synced_at_ms(writer, clock::wall_millis().saturating_sub(age_ms));
+            }
+            if tokio::time::Instant::now() >= sweep_at {
+                sweep_at += SWEEP;
+                revocations.sweep(writer, clock::wall_seconds());
+            }
+        }
+    }
+}
+
+/// Follows the stream and writes what this node publishes, for as long as the node runs. Within a local set.
+///
+/// # Errors
+/// If the address of Redis cannot be used.
+pub fn follow(settings: &RedisSettings, mirror: Mirror, publisher: Publisher) -> Result<(), EndpointFault> {
+    let connection = Connection::new(settings)?;
+    let tail = Tail::new(settings, connection.clone())?;
+    drop(tokio::task::spawn_local(mirror.clone().keep(tail.state())));
+    drop(tokio::spawn(publisher.clone().run(connection)));
+    drop(tokio::task::spawn_local(async move {
+        tail.run(|update| mirror.update(update, &publisher)).await;
+    }));
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What one node or service revokes, no node accepts: through a real Redis, its death, and a node's own.
+
+use crate::harness::token::{JTI, OTHER_USER, TENANT, USER, now};
+use crate::harness::{Backend, Command, Edge, RedisServer, Token, eventually};
+
+const ROW: &str = "/api/v1/tickets";
+
+fn node(backend: &Backend, redis: &RedisServer) -> Edge {
+    Command::run(backend).set("REDIS_URL", &redis.url()).start()
+}
+
+fn is_revoked(edge: &Edge, token: &str) -> bool {
+    let answer = edge.fetch_as(token, ROW);
+    if answer.status != 401 {
+        answer.expect_status(200);
+        return false;
+    }
+    assert_eq!(answer.expect_problem(401, "AUTHENTICATION_ERROR")["reason"], "revoked");
+    true
+}
+
+/// As any service of the platform revokes a token.
+fn revoke_token(redis: &RedisServer, jti: &str) {
+    let expiry = (now() + 900).to_string();
+    redis.command(&["SET", &format!("session:blacklist:jti:{jti}"), "1", "EX", "900"]);
+    let entry = ["XADD", "gateway:revocations", "*", "v", "1", "kind", "jti", "id", jti, "exp", &expiry];
+    redis.command(&entry);
+}
+
+#[test]
+fn a_revoked_token_is_refused_on_every_node_and_others_are_not() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    let nodes = [node(&backend, &redis), node(&backend, &redis)];
+    let token = Token::valid().build();
+    let other = Token::valid().claim("jti", "66666666-eeee-4eee-8eee-666666666666").build();
+    for node in &nodes {
+        assert!(!is_revoked(node, &token));
+    }
+    revoke_token(&redis, JTI);
+    for node in &nodes {
+        eventually("the node refuses it", || is_revoked(node, &token).then_some(()));
+        assert!(!is_revoked(node, &other));
+    }
+}
+
+#[test]
+fn a_users_older_tokens_are_revoked_and_the_excepted_one_is_not() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    let edge = node(&backend, &redis);
+    let token = Token::valid().build();
+    let excepted = "77777777-eeee-4eee-8eee-777777777777";
+    let kept = Token::valid().claim("jti", excepted).build();
+    let stranger = Token::valid().user(OTHER_USER).build();
+    let epoch = (now() + 1).to_string();
+    let entry = [
+        "XADD",
+        "gateway:revocations",
+        "*",
+        "v",
+        "1",
+        "kind",
+        "user",
+        "id",
+        USER,
+        "tenant",
+        TENANT,
+        "epoch",
+        &epoch,
+        "except",
+        excepted,
+    ];
+    redis.command(&entry);
+    eventually("the user's token is refused", || is_revoked(&edge, &token).then_some(()));
+    assert!(!is_revoked(&edge, &kept));
+    assert!(!is_revoked(&edge, &stranger));
+}
+
+#[test]
+fn a_node_that_starts_later_knows_what_was_revoked_before() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    redis.command(&["SET", &format!("session:blacklist:jti:{JTI}"), "1", "EX", "900"]);
+    let edge = node(&backend, &redis);
+    let token = Token::valid().build();
+    eventually("the snapshot is read", || is_revoked(&edge, &token).then_some(()));
+}
+
+#[test]
+fn without_redis_the_mirror_goes_on_and_catches_up_when_it_returns() {
+    let (backend, mut redis) = (Backend::start(), RedisServer::start());
+    let edge = node(&backend, &redis);
+    let token = Token::valid().build();
+    revoke_token(&redis, JTI);
+    eventually("the node refuses it", || is_revoked(&edge, &token).then_some(()));
+    redis.kill();
+    let later = "88888888-eeee-4eee-8eee-888888888888";
+    let other = Token::valid().claim("jti", later).build();
+    assert!(is_revoked(&edge, &token), "what is revoked stays so");
+    assert!(!is_revoked(&edge, &other), "an outage is no revocation");
+    redis.restart();
+    revoke_token(&redis, later);
+    eventually("the node has caught up", || is_revoked(&edge, &other).then_some(()));
+}
+
+#[test]
+fn a_worker_that_is_replaced_still_knows() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    let edge = node(&backend, &redis);
+    let token = Token::valid().build();
+    revoke_token(&redis, JTI);
+    eventually("the node refuses it", || is_revoked(&edge, &token).then_some(()));
+    let count = edge.worker_pids().len();
+    let gone = edge.kill_worker(0);
+    edge.workers_are_replaced(count, gone);
+    for _ in 0..20 {
+        assert!(is_revoked(&edge, &token));
+    }
+}
+
+#[test]
+fn where_the_policy_is_deny_a_cold_node_without_redis_serves_public_rows_alone() {
+    let backend = Backend::start();
+    let mut redis = RedisServer::start();
+    redis.kill();
+    let command = Command::run(&backend).set("REDIS_URL", &redis.url());
+    let edge = command.set("REVOCATION_COLD_POLICY", "deny").start();
+    edge.fetch_as(&Token::valid().build(), ROW).expect_status(503);
+    edge.get("/api/v1/branding/pricing/tiers").expect_status(200);
+    redis.restart();
+    let token = Token::valid().build();
+    eventually("the first look at the store", || (edge.fetch_as(&token, ROW).status == 200).then_some(()));
+}
