@@ -1,7 +1,7 @@
 //! What one node or service revokes, no node accepts: through a real Redis, its death, and a node's own.
 
 use crate::harness::token::{JTI, OTHER_USER, TENANT, USER, now};
-use crate::harness::{Backend, Command, Edge, RedisServer, Token, eventually};
+use crate::harness::{Backend, Command, Edge, RedisServer, Script, Token, eventually};
 
 const ROW: &str = "/api/v1/tickets";
 
@@ -128,4 +128,33 @@ fn where_the_policy_is_deny_a_cold_node_without_redis_serves_public_rows_alone()
     redis.restart();
     let token = Token::valid().build();
     eventually("the first look at the store", || (edge.fetch_as(&token, ROW).status == 200).then_some(()));
+}
+
+#[test]
+fn a_logout_revokes_the_presented_token_on_every_node_and_a_failed_one_does_not() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    let nodes = [node(&backend, &redis), node(&backend, &redis)];
+    let token = Token::valid().build();
+    let log_out = || nodes[0].client().request("POST", "/api/v1/auth/logout").bearer(&token).send().status;
+    backend.script("/auth/logout", Script::answer(500, &[], ""));
+    assert_eq!(log_out(), 500);
+    assert!(!is_revoked(&nodes[0], &token), "the service has not logged anybody out");
+    backend.script("/auth/logout", Script::answer(204, &[], ""));
+    assert_eq!(log_out(), 204);
+    for node in &nodes {
+        eventually("the node refuses it", || is_revoked(node, &token).then_some(()));
+    }
+}
+
+#[test]
+fn a_new_password_leaves_only_the_token_with_which_it_was_set() {
+    let backend = Backend::start();
+    let edge = Edge::start(&backend);
+    let (token, elsewhere) =
+        (Token::valid(), Token::valid().claim("jti", "99999999-eeee-4eee-8eee-999999999999"));
+    let mut client = edge.client();
+    let request = client.request("PUT", "/api/v1/auth/change-password").bearer(&token.build());
+    request.body("{}").send().expect_status(200);
+    eventually("the other device is logged out", || is_revoked(&edge, &elsewhere.build()).then_some(()));
+    assert!(!is_revoked(&edge, &token.build()));
 }

@@ -64,7 +64,8 @@ pub struct WorkerSettings {
     pub names: NameTable,
 }
 
-/// How a token's user is checked, and what happens before the revocation store was seen; the rest of the look-ups is the supervisor's.
+/// How a token's user is checked, and what happens before the revocation store was seen; the rest of the look-ups
+/// is the supervisor's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserSettings {
     pub check: lookups::identity::UserCheck,

@@ -125,6 +125,31 @@ impl Mirror {
     }
 }
 
+/// How this node withdraws tokens: at once here, then on the others.
+pub struct Withdrawals {
+    mirror: Mirror,
+    /// Without Redis the node is alone.
+    publisher: Option<Publisher>,
+}
+
+impl Withdrawals {
+    #[must_use]
+    pub fn new(mirror: Mirror, publisher: Option<Publisher>) -> Withdrawals {
+        Withdrawals { mirror, publisher }
+    }
+
+    /// `reason` says why, in a word.
+    pub fn carry_out(&self, event: Event, reason: &'static str) {
+        match &self.publisher {
+            Some(publisher) => {
+                // A full outbox has said so itself, in a critical line.
+                let _ = publisher.publish(event, reason, |event| self.mirror.apply(event));
+            }
+            None => self.mirror.apply(&event),
+        }
+    }
+}
+
 /// Follows the stream and writes what this node publishes, for as long as the node runs. Within a local set.
 ///
 /// # Errors

@@ -175,12 +175,12 @@ pub(super) fn check(lookup: &mut Lookup, environment: Environment) {
     }
 }
 
-/// Revocation is not built. Production without it would let tokens in that were withdrawn, so it does not start.
+/// Production does not start before everything that it relies on is built.
 fn user_check(lookup: &mut Lookup, production: bool) {
     let name = "AUTH_USER_CHECK";
     if production {
-        let what = "revocation and venue look-ups are not built yet, and without them withdrawn tokens keep access, so \
-                    production and staging do not start";
+        let what = "venue look-ups, API keys and revocation by operators are not built yet, so production and staging \
+                    do not start";
         lookup.problem(name, what, "run with NODE_ENV development or test");
     } else if !lookup.is_given(name) {
         lookup.report.notice("AUTH_USER_CHECK is not set and taken as off: tokens of suspended users pass");

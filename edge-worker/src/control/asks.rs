@@ -7,6 +7,7 @@
 //! own, so that no ask can delay a drain. A document of a newer version may have fields that an older reader
 //! ignores, and a field that is new has a default: version N serves N-1.
 
+use crate::clock::UnixSeconds;
 use crate::config::secret::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +32,36 @@ pub enum Question {
         permission: Option<String>,
         bearer: Secret<String>,
     },
+    /// Not a question: tokens are to be withdrawn on every node.
+    Withdraw { withdrawal: Withdrawal },
     /// Is this user staff of any venue?
     VenueList { user: Person, bearer: Secret<String> },
+}
+
+/// Which tokens are withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Withdrawal {
+    Token {
+        token: Named,
+        expires_at: UnixSeconds,
+    },
+    /// All of a user's that were issued up to `epoch`, but for the one with the jti `except`.
+    User {
+        tenant: String,
+        subject: String,
+        epoch: UnixSeconds,
+        except: Option<String>,
+    },
+}
+
+/// How a token is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Named {
+    Jti(String),
+    /// Lower-case hexadecimal digits of the whole token's SHA-256, where it has no jti.
+    Sha256(String),
 }
 
 /// Whom a question is about, and what a service is told about the request it is asked for.
@@ -53,6 +82,8 @@ pub enum Answer {
     User(UserAnswer),
     VenueAccess(VenueAnswer),
     VenueList(ListAnswer),
+    /// It holds on this node, and is on its way to the others.
+    Withdrawn,
     /// The supervisor has as many asks as it can take.
     Overloaded,
 }
@@ -108,6 +139,7 @@ impl Question {
         match self {
             Self::User { .. } => 5_250,
             Self::VenueAccess { .. } | Self::VenueList { .. } => 3_250,
+            Self::Withdraw { .. } => 1_000,
         }
     }
 }

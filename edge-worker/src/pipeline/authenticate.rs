@@ -3,8 +3,10 @@
 //! A `Principal` can only be made here, out of a token that was verified: now, or earlier by a worker
 //! of this node with a key and under settings that still hold.
 
+use super::parse::Request;
 use crate::clock::UnixSeconds;
 use crate::config::limits::AUTHORIZATION_BYTES_MAX;
+use crate::http::head::KnownHeader;
 use crate::identity::claims::Claims;
 use crate::identity::fault::TokenFault;
 use crate::identity::roles::Role;
@@ -22,6 +24,16 @@ pub enum Authorization<'a> {
     One(&'a [u8]),
     /// Two readers could take two different ones.
     Several,
+}
+
+/// What the request sent.
+pub fn authorization<'r>(request: &Request<'r>) -> Authorization<'r> {
+    let mut sent = request.head.values(KnownHeader::Authorization, request.bytes);
+    match (sent.next(), sent.next()) {
+        (None, _) => Authorization::None,
+        (Some(only), None) => Authorization::One(only),
+        (Some(_), Some(_)) => Authorization::Several,
+    }
 }
 
 /// Where an identity came from, for the metrics.

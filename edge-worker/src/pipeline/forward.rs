@@ -4,6 +4,7 @@
 
 use super::account::{CLIENT_GONE_STATUS, Call as Called, Ending, Ledger};
 use super::address::Claimed;
+use super::authenticate;
 use super::authorise::Grant;
 use super::circuit::Passage;
 use super::door::Admission;
@@ -11,22 +12,26 @@ use super::parse::Request;
 use super::rejection::Rejection;
 use super::respond::{self, Asker};
 use super::route::Matched;
+use super::withdraw;
 use crate::clock::{self, Millis, Nanos};
 use crate::config::headers::Scheme;
 use crate::config::limits::{UPSTREAM_BODY_IDLE_MS, UPSTREAM_STREAM_IDLE_MS};
 use crate::config::routes::Row;
 use crate::config::services::ServiceId;
+use crate::control::asks::{Question, Withdrawal};
 use crate::http::encode::{IdentityHeaders, Injected, Persistence, UpstreamRequest, request_head};
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
 use crate::http::header_rules::RowKind;
 use crate::http::method::Method;
 use crate::net::connection::{After, Connection};
+use crate::net::io;
 use crate::telemetry::labels::{Downstream, Phase};
 use crate::upstream::connect::Destination;
 use crate::upstream::exchange::{self, Call, End, Exchanged, Party};
 use crate::worker::Worker;
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::str;
 
 /// A request that is ready to be sent.
@@ -38,6 +43,7 @@ pub struct Granted {
     body_bytes_max: u64,
     deadline: Millis,
     idle_ms: u64,
+    withdrawal: Option<Withdrawal>,
 }
 
 /// Encodes the head for the service.
@@ -97,12 +103,42 @@ pub fn prepare(
         body_bytes_max: admission.body_bytes_max,
         deadline: Millis(worker.wheel.now().0 + timeout_ms),
         idle_ms: if row.notes.stream { UPSTREAM_STREAM_IDLE_MS } else { UPSTREAM_BODY_IDLE_MS },
+        withdrawal: withdrawal(worker, request, matched, (service, grant)),
     }
+}
+
+/// What the answer may withdraw; only auth-service's do.
+fn withdrawal(
+    worker: &Worker,
+    request: &Request<'_>,
+    matched: &Matched<'_>,
+    (service, grant): (ServiceId, &Grant),
+) -> Option<Withdrawal> {
+    let principal = grant.principal()?;
+    if request.method.is_read() || ServiceId::find("auth") != Some(service) {
+        return None;
+    }
+    let mut path = worker.buffers.head();
+    matched.write_upstream(request.target_bytes, &mut path);
+    let end = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
+    path.truncate(end);
+    let whole_token = || authenticate::whole_token(authenticate::authorization(request));
+    let withdrawal = withdraw::of(request.method, &path, principal, whole_token, clock::wall_seconds());
+    worker.buffers.give_back(path);
+    withdrawal
+}
+
+/// Hands a withdrawal to the supervisor once the service has confirmed what caused it.
+fn carry_out(worker: &Rc<Worker>, withdrawal: Option<Withdrawal>, exchanged: &Exchanged) {
+    let confirmed = exchanged.upstream_status.is_some_and(|status| (200..300).contains(&status));
+    let Some(withdrawal) = withdrawal.filter(|_| confirmed) else { return };
+    let (asking, now) = (Rc::clone(worker), worker.wheel.now());
+    io::spawn(async move { drop(asking.asks.ask(Question::Withdraw { withdrawal }, now).await) });
 }
 
 /// Sends the request, passes the answer on, and writes down how it ended.
 pub async fn forward(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     connection: &mut Connection,
     (head, head_bytes): (&RequestHead, usize),
     ledger: Ledger,
@@ -135,6 +171,7 @@ pub async fn forward(
     let started = clock::now();
     let exchanged = exchange::exchange(stream, call, worker.means()).await;
     drop(passage);
+    carry_out(worker, granted.withdrawal, &exchanged);
     let after = conclude(worker, connection, head, ledger, (&exchanged, started), persistence).await;
     connection.consume(consumed, &exchanged.surplus);
     after

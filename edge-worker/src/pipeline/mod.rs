@@ -1,6 +1,7 @@
 //! THE ORDER in which a request is decided. Each stage is passed once, left to right:
 //!
-//! parse -> route -> door -> authenticate -> revocation -> user -> authorise -> circuit -> forward -> respond -> account
+//! parse -> route -> door -> authenticate -> revocation -> user -> authorise -> circuit -> forward -> respond
+//! -> account
 //!
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
@@ -14,6 +15,7 @@ pub mod door;
 pub mod authenticate;
 pub mod revocation;
 pub mod user;
+pub mod withdraw;
 pub mod authorise;
 pub mod circuit;
 pub mod forward;
@@ -25,14 +27,13 @@ use crate::clock;
 use crate::config::routes::{Local, Target};
 use crate::control::asks::Person;
 use crate::http::encode::Persistence;
-use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
+use crate::http::head::{BodyFraming, RequestHead, Version};
 use crate::http::method::MethodSet;
 use crate::http::target::query::{QueryValue, query_value};
 use crate::net::connection::{After, Connection};
 use crate::worker::Worker;
 use account::Ledger;
 use address::Claimed;
-use authenticate::Authorization;
 use authorise::policy::Rule;
 use circuit::Passage;
 use forward::Granted;
@@ -127,7 +128,7 @@ async fn decide(
             &worker.digests,
             worker.settings.users.revocation_cold,
             &principal,
-            || authenticate::whole_token(authorization(&request)),
+            || authenticate::whole_token(authenticate::authorization(&request)),
             clock::wall_seconds(),
         )?;
         let outage =
@@ -182,19 +183,10 @@ fn person(
 /// Under which names, in any case, a query speaks of a venue.
 const VENUE_NAMES: [&str; 2] = ["venueid", "venue_id"];
 
-fn authorization<'r>(request: &parse::Request<'r>) -> Authorization<'r> {
-    let mut sent = request.head.values(KnownHeader::Authorization, request.bytes);
-    match (sent.next(), sent.next()) {
-        (None, _) => Authorization::None,
-        (Some(only), None) => Authorization::One(only),
-        (Some(_), Some(_)) => Authorization::Several,
-    }
-}
-
 /// The authenticate stage, with its figures.
 fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<authenticate::Principal, Rejection> {
     let began = clock::now();
-    let authorization = authorization(request);
+    let authorization = authenticate::authorization(request);
     let now = clock::wall_seconds();
     let cache = &worker.shared.token_cache;
     let result = authenticate::authenticate(authorization, &worker.verifier, cache, worker.slot, now);

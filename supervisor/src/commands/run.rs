@@ -7,7 +7,7 @@ use crate::control::Answerer;
 use crate::export::render::Facts;
 use crate::export::spool::Spool;
 use crate::export::{self, Exporter};
-use crate::mirror::{self, Mirror};
+use crate::mirror::{self, Mirror, Withdrawals};
 use crate::probes::{self, Board};
 use crate::process::handover;
 use crate::process::hardening;
@@ -158,12 +158,12 @@ async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFa
         region = %region.boot_id(),
         "listening"
     );
-    follow_revocations(&settings, region)?;
+    let withdrawals = follow_revocations(&settings, region)?;
     let spawner = spawner(&settings, listeners, region)?;
     let notifier = Notifier::new(&NotifyEnvironment::read());
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool)));
     let hooks = hooks(&exporter);
-    let answerer = Answerer::new(&settings, region)
+    let answerer = Answerer::new(&settings, region, withdrawals)
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
     let answerer = Arc::new(answerer);
     look_on(settings, admin, region, spool.clone(), Rc::clone(&exporter), workers);
@@ -239,14 +239,20 @@ fn look_on(
 }
 
 /// From here on the region mirrors what was revoked. Without Redis the node runs alone.
-fn follow_revocations(settings: &Settings, region: &'static SupervisorRegion) -> Result<(), StartFault> {
+fn follow_revocations(
+    settings: &Settings,
+    region: &'static SupervisorRegion,
+) -> Result<Withdrawals, StartFault> {
     let tokens = &settings.worker.tokens;
     let mirror = Mirror::new(region, tokens.digest_key.expose(), tokens.clock_skew_s);
-    let Some(redis) = &settings.supervisor.redis else { return Ok(()) };
+    let Some(redis) = &settings.supervisor.redis else {
+        return Ok(Withdrawals::new(mirror, None));
+    };
     let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let publisher = Publisher::new(node, tokens.clock_skew_s);
-    mirror::follow(redis, mirror, publisher)
-        .map_err(|fault| StartFault::system("Redis cannot be used")(io::Error::other(fault)))
+    mirror::follow(redis, mirror.clone(), publisher.clone())
+        .map_err(|fault| StartFault::system("Redis cannot be used")(io::Error::other(fault)))?;
+    Ok(Withdrawals::new(mirror, Some(publisher)))
 }
 
 /// The region lives as long as the process, as its mappings do.

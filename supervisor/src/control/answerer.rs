@@ -1,17 +1,21 @@
 //! Answers what workers ask: from auth-service and venue-service, and into the region, so that the next request
 //! of any worker need not ask.
 
+use crate::cluster::event::{Event, TokenName};
 use crate::identity::asker::Asker;
 use crate::identity::auth_service::{self, AuthService, UserQuestion};
 use crate::identity::service_jwt::Unable;
 use crate::identity::venue_service::{self, AccessQuestion, ListQuestion, VenueService};
+use crate::mirror::Withdrawals;
 use edge_worker::clock;
 use edge_worker::config::NameTable;
 use edge_worker::config::Settings;
 use edge_worker::config::lookups::identity::{IdentitySettings, VenueAccessMode};
 use edge_worker::config::secret::Secret;
 use edge_worker::config::services::{Service, ServiceId};
-use edge_worker::control::asks::{Answer, ListAnswer, Person, Question, UserAnswer, VenueAnswer};
+use edge_worker::control::asks::{
+    Answer, ListAnswer, Named, Person, Question, UserAnswer, VenueAnswer, Withdrawal,
+};
 use edge_worker::identity::digests::Digests;
 use edge_worker::identity::roles::{RoleIds, canonical_permission};
 use shm::SupervisorRegion;
@@ -30,6 +34,7 @@ pub struct Answerer {
     auth: AuthService,
     venue: VenueService,
     region: &'static SupervisorRegion,
+    withdrawals: Withdrawals,
     digests: Digests,
     names: NameTable,
     roles: RoleIds,
@@ -53,7 +58,11 @@ impl Answerer {
     ///
     /// # Errors
     /// See [`AnswererFault`].
-    pub fn new(settings: &Settings, region: &'static SupervisorRegion) -> Result<Answerer, AnswererFault> {
+    pub fn new(
+        settings: &Settings,
+        region: &'static SupervisorRegion,
+        withdrawals: Withdrawals,
+    ) -> Result<Answerer, AnswererFault> {
         let identity: &IdentitySettings = &settings.identity;
         let worker = &settings.worker;
         let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
@@ -61,6 +70,7 @@ impl Answerer {
             auth: AuthService::new(service(&worker.services, "auth")?, identity)?,
             venue: VenueService::new(service(&worker.services, "venue")?, identity),
             region,
+            withdrawals,
             digests: Digests::new(*worker.tokens.digest_key.expose()),
             names: worker.names.clone(),
             roles: RoleIds::new(&worker.names).ok_or(AnswererFault::RolesUnnamed)?,
@@ -75,8 +85,28 @@ impl Answerer {
             Question::VenueAccess { user, venue, permission, bearer } => {
                 Answer::VenueAccess(self.access(user, venue, permission, bearer).await)
             }
+            Question::Withdraw { withdrawal } => {
+                self.withdraw(withdrawal);
+                Answer::Withdrawn
+            }
             Question::VenueList { user, bearer } => Answer::VenueList(self.list(user, bearer).await),
         }
+    }
+
+    fn withdraw(&self, withdrawal: Withdrawal) {
+        let event = match withdrawal {
+            Withdrawal::Token { token, expires_at } => {
+                let token = match token {
+                    Named::Jti(jti) => TokenName::Jti(jti),
+                    Named::Sha256(digits) => TokenName::Sha256(digits),
+                };
+                Event::Token { token, exp: expires_at }
+            }
+            Withdrawal::User { tenant, subject, epoch, except } => {
+                Event::User { tenant, sub: subject, epoch, except }
+            }
+        };
+        self.withdrawals.carry_out(event, "auth_service");
     }
 
     async fn user(&self, user: Person) -> UserAnswer {

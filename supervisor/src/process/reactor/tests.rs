@@ -3,6 +3,7 @@
 use super::super::names;
 use super::{Hooks, Notifier, Reactor};
 use crate::control::Answerer;
+use crate::mirror::{Mirror, Withdrawals};
 use crate::process::listeners::Listeners;
 use crate::process::plan::{Outcome, Policy};
 use crate::process::signals::Request;
@@ -102,7 +103,8 @@ fn answerer(region: &'static SupervisorRegion) -> Answerer {
     let loaded = load(&Sources { environment, ..Sources::default() }).expect("a valid configuration");
     let mut settings = loaded.settings;
     names::intern(region, &mut settings.worker).expect("the names fit");
-    Answerer::new(&settings, region).expect("the services are configured")
+    Answerer::new(&settings, region, Withdrawals::new(Mirror::new(region, &[7; 32], 30), None))
+        .expect("the services are configured")
 }
 
 /// Who watches the node and sends signals.
