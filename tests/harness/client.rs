@@ -90,6 +90,12 @@ impl Client {
         }
     }
 
+    /// The body behind a head that was read alone.
+    pub fn body_behind(&mut self, head: &Head, method: &str) -> io::Result<Body> {
+        let status = status(head)?;
+        self.reader.body(framing(head, method, status)?)
+    }
+
     /// The next head alone; its body stays on the connection.
     pub fn head(&mut self) -> Head {
         self.reader.head().expect("the edge answers").expect("the edge answers before it closes")

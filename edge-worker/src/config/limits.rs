@@ -49,6 +49,11 @@ pub const UPSTREAM_STREAM_IDLE_MS: u64 = 60_000;
 pub const ACCEPTS_IN_FLIGHT: usize = 16;
 /// Body bytes buffered a direction.
 pub const BODY_BUFFER_BYTES: usize = 65_536;
+/// A client may let the edge wait for its body for so long, and for longer only while it keeps up the rate below:
+/// every upload holds a place in flight and a connection to the service.
+pub const UPLOAD_GRACE_MS: u64 = 60_000;
+/// 4,000 bytes a second.
+pub const UPLOAD_BYTES_A_MS_MIN: u64 = 4;
 /// Buffer for a head; grows up to the head limit.
 pub const HEAD_BUFFER_BYTES: usize = 8_192;
 

@@ -307,6 +307,12 @@ pub enum ReadEnd {
 }
 
 impl Writer<'_> {
+    /// Whether the wheel ended the last write.
+    #[must_use]
+    pub fn has_expired(&self) -> bool {
+        self.timer.fired().is_some()
+    }
+
     /// Writes the buffer from `start` to its end, for at most `within_ms`. A start behind the end is the end.
     pub async fn write_from(
         &mut self,

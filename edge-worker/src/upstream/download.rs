@@ -2,7 +2,7 @@
 
 use super::exchange::Progress;
 use crate::clock::{self, Millis, Nanos};
-use crate::config::limits::Limits;
+use crate::config::limits::{Limits, UPSTREAM_HEAD_BYTES_MAX};
 use crate::http::body::{self, Decoder};
 use crate::http::encode::{self, AnswerFacts, ClientFraming, HttpDate, Persistence};
 use crate::http::head::{HeadLimits, Progress as HeadProgress, ResponseFraming, ResponseHead, Version};
@@ -112,8 +112,7 @@ pub async fn download(
     plan: Plan<'_>,
     progress: &Progress,
 ) -> Downloaded {
-    let input = plan.buffers.body();
-    let mut input = input;
+    let mut input = plan.buffers.body();
     input.resize(ROOM, 0);
     progress.head_awaited(true);
     let read = read_head(reader, head, input, &plan, progress).await;
@@ -139,7 +138,7 @@ pub async fn download(
     } else {
         Persistence::Close
     };
-    pass_on(reader, writer, head, (input, head_bytes), persistence, plan).await
+    pass_on(reader, writer, head, (input, head_bytes), persistence, (plan, progress)).await
 }
 
 async fn read_head(
@@ -153,7 +152,10 @@ async fn read_head(
     loop {
         let within_ms = progress.answer_within_ms(plan.wheel.now(), plan.deadline);
         if input.len() == input.capacity() {
-            return Err((NoAnswer::Garbage, input));
+            if input.len() >= ROOM + UPSTREAM_HEAD_BYTES_MAX {
+                return Err((NoAnswer::Garbage, input));
+            }
+            input.reserve(ROOM + UPSTREAM_HEAD_BYTES_MAX - input.len());
         }
         let filled = reader.read(input, Reason::Answer, within_ms).await;
         input = filled.buffer;
@@ -178,6 +180,7 @@ fn after(bytes: &[u8], start: usize) -> &[u8] {
 /// The body's state while it is passed on.
 struct Passing<'p> {
     plan: Plan<'p>,
+    progress: &'p Progress,
     decoder: Decoder,
     framing: ResponseFraming,
     /// Towards the client.
@@ -195,13 +198,14 @@ async fn pass_on(
     head: &ResponseHead,
     (mut input, head_bytes): (Vec<u8>, usize),
     persistence: Persistence,
-    plan: Plan<'_>,
+    (plan, progress): (Plan<'_>, &Progress),
 ) -> Downloaded {
     let framing = head.framing(plan.method);
     let client_framing = ClientFraming::of(head, framing, plan.reply.version);
     let until_close = client_framing == ClientFraming::UntilClose;
     let mut passing = Passing {
         plan,
+        progress,
         framing,
         decoder: Decoder::of_response(framing),
         chunked: client_framing == ClientFraming::Chunked,
@@ -284,7 +288,9 @@ impl Passing<'_> {
             input = filled.buffer;
             match filled.end {
                 None => {}
-                Some(ReadEnd::Closed) if self.framing == ResponseFraming::UntilClose => {
+                Some(ReadEnd::Closed)
+                    if self.framing == ResponseFraming::UntilClose && !self.progress.is_broken_off() =>
+                {
                     end = self.finish(writer, output).await;
                     break;
                 }

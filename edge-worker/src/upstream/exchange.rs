@@ -93,6 +93,8 @@ pub struct Progress {
     waiting_since: Cell<Option<Millis>>,
     /// The answer's timer runs for its head.
     head_awaited: Cell<bool>,
+    /// We ended the service's connection ourselves: its end says nothing about its answer.
+    broken_off: Cell<bool>,
 }
 
 /// The answer's time while it does not run; the body's own time-outs bound it.
@@ -115,6 +117,22 @@ impl Progress {
         if self.head_awaited.get() && answer.fired().is_none() {
             answer.arm(Reason::Answer, self.answer_within_ms(now, deadline));
         }
+    }
+
+    /// The upload ends the service's connection.
+    pub fn break_off(&self) {
+        self.broken_off.set(true);
+    }
+
+    #[must_use]
+    pub fn is_broken_off(&self) -> bool {
+        self.broken_off.get()
+    }
+
+    /// Milliseconds that the client has let us wait in all.
+    #[must_use]
+    pub fn waited_ms(&self) -> u64 {
+        self.waited_ms.get()
     }
 
     /// What is left of the service's time.

@@ -6,7 +6,7 @@
 
 use super::exchange::Progress;
 use crate::clock::Millis;
-use crate::config::limits::Limits;
+use crate::config::limits::{Limits, UPLOAD_BYTES_A_MS_MIN, UPLOAD_GRACE_MS};
 use crate::http::body::{self, Decoder};
 use crate::http::head::BodyFraming;
 use crate::net::buffers::Buffers;
@@ -71,6 +71,7 @@ pub async fn upload(
     };
     if end != UploadEnd::Done && !progress.is_answered() {
         // The service must not take a broken body for a whole one, and its answer is not awaited any longer.
+        progress.break_off();
         writer.shut_down();
     }
     plan.buffers.give_back(input);
@@ -129,6 +130,9 @@ impl<'p> Carrier<'p> {
             progress.client_awaited(self.plan.wheel.now(), self.plan.answer_timer);
             let filled = reader.read_up_to(std::mem::take(input), most, reason, within_ms).await;
             progress.client_came(self.plan.wheel.now(), self.plan.answer_timer, self.plan.deadline);
+            if progress.waited_ms() > UPLOAD_GRACE_MS + self.bytes / UPLOAD_BYTES_A_MS_MIN {
+                return UploadEnd::ClientSlow;
+            }
             *input = filled.buffer;
             match filled.end {
                 None => {}
@@ -174,6 +178,9 @@ impl<'p> Carrier<'p> {
             self.output = output;
             // A service may close its side and still answer; the download finds out.
             self.delivering = result.is_ok();
+            if writer.has_expired() {
+                progress.break_off();
+            }
         } else if !self.output.is_empty() {
             self.delivering = false;
         }

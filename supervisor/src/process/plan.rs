@@ -318,7 +318,9 @@ impl Plan {
             slot.life = Life::Gone;
             return;
         }
-        let served_ms = slot.ready_at.map_or(0, |ready_at| now.0.saturating_sub(ready_at.0));
+        // Whoever had to be killed was not healthy, however long it hung.
+        let healthy = slot.ready_at.filter(|_| slot.life != Life::Killed);
+        let served_ms = healthy.map_or(0, |ready_at| now.0.saturating_sub(ready_at.0));
         slot.early_deaths =
             if served_ms >= policy.stable_ms { 0 } else { slot.early_deaths.saturating_add(1) };
         slot.life = Life::Waiting { until: Millis(now.0 + policy.backoff_ms(slot.early_deaths)) };

@@ -95,6 +95,18 @@ fn a_token_without_id_has_none_from_the_cache_either() {
 }
 
 #[test]
+fn the_role_of_the_record_replaces_the_tokens_and_voids_its_permissions_where_they_differ() {
+    let bench = Bench::new(&settings());
+    let (principal, _) = bench.ask(&good(), NOW).expect("accepted");
+    let same = principal.clone().recorded_as(Role::Customer);
+    assert_eq!((same.role(), same.permissions().len()), (Role::Customer, 2));
+    let other = principal.recorded_as(Role::Support);
+    assert_eq!((other.role(), other.permissions()), (Role::Support, &[][..]));
+    let back = other.recorded_as(Role::Support);
+    assert_eq!(back.permissions(), &[] as &[u16], "once void they stay so");
+}
+
+#[test]
 fn without_a_bearer_token_it_is_missing() {
     let bench = Bench::new(&settings());
     let token = good();

@@ -1,7 +1,7 @@
 //! What the clients of auth-service and venue-service are given, and which credentials are refused.
 
 use super::*;
-use crate::config::sample::{self, Changes, DEVELOPMENT, PRODUCTION, RANDOM};
+use crate::config::sample::{self, Changes, DEVELOPMENT, PREVIOUS, PRODUCTION, RANDOM};
 
 const FOREIGN: &str = include_str!("../../../../../tests/keys/foreign.private.pem");
 const USERS: &str = include_str!("../../../../../tests/keys/current.private.pem");
@@ -81,6 +81,21 @@ fn unfit_credentials_are_refused() {
     let names = "INTERNAL_SERVICE_NAME: lists several names, and a request has one sender; \
                  write one, such as api-gateway";
     assert_eq!(sample::problems(DEVELOPMENT, &[("INTERNAL_SERVICE_NAME", "a,b")]), [names]);
+}
+
+#[test]
+fn a_users_key_is_recognised_in_a_key_set_too() {
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/keys/mixed.jwks.json");
+    let changes = [
+        ("JWT_PUBLIC_KEY", PREVIOUS),
+        ("JWT_ALGORITHMS", "RS256,ES256"),
+        ("JWKS_FILE", keys),
+        ("S2S_PRIVATE_KEY", USERS),
+    ];
+    let warnings = sample::warnings(DEVELOPMENT, &changes);
+    assert!(warnings.iter().any(|warning| warning.starts_with("S2S_PRIVATE_KEY: is the private half")));
+    let changes = [&changes[..3], &[("S2S_PRIVATE_KEY", FOREIGN)]].concat();
+    assert_eq!(sample::warnings(DEVELOPMENT, &changes), [""; 0]);
 }
 
 #[test]
