@@ -3,7 +3,7 @@
 
 use crate::cluster::connection::Connection;
 use crate::cluster::endpoint::EndpointFault;
-use crate::cluster::event::{Event, TokenName};
+use crate::cluster::event::{Event, NOT_BEFORE_TTL_S, TokenName};
 use crate::cluster::publisher::Publisher;
 use crate::cluster::stream::Gap;
 use crate::cluster::tail::{SyncState, Tail, TailState, Update};
@@ -15,8 +15,6 @@ use shm::revocations::{Cutoff, Recorded, Scope, StreamId};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a cut-off is remembered, seconds: no token lives longer (platform section 4).
-const CUTOFF_TTL_S: i64 = 7 * 86_400;
 /// Between two notes of how current the mirror is.
 const NOTE: Duration = Duration::from_millis(250);
 /// Between two sweeps of what has expired.
@@ -48,7 +46,7 @@ impl Mirror {
         let (authority, writer) = (self.region.authority(), self.region.writer());
         let now_s = clock::wall_seconds();
         let cut = |scope, digest: &[u8; 32], cutoff| {
-            let until = now_s + CUTOFF_TTL_S;
+            let until = now_s + NOT_BEFORE_TTL_S.cast_signed();
             authority.revocations.raise_not_before(writer, (scope, digest), cutoff, until, now_s)
         };
         let recorded = match event {

@@ -333,13 +333,7 @@ impl Writer<'_> {
 
     /// Writes the whole buffer, for at most `within_ms`.
     pub async fn write_all(&mut self, buffer: Vec<u8>, within_ms: u64) -> (io::Result<usize>, Vec<u8>) {
-        self.timer.arm(Reason::Write, within_ms);
-        let (result, buffer) = match self.half {
-            WriteHalf::Tcp(half) => half.write_all(buffer).await,
-            WriteHalf::Unix(half) => half.write_all(buffer).await,
-        };
-        self.timer.disarm();
-        (result, buffer)
+        self.write_from(buffer, 0, within_ms).await
     }
 
     pub fn shut_down(&self) {

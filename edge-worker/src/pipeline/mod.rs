@@ -123,18 +123,19 @@ async fn decide(
     if admission.needs_identity() {
         let principal = identify(worker, &request)?;
         check_query_tenant(&matched, target, Some(principal.tenant()))?;
+        let user = worker.digests.user(principal.tenant(), principal.subject());
         revocation::check(
             &worker.authority.revocations,
             &worker.digests,
             worker.settings.users.revocation_cold,
-            &principal,
+            (&principal, &user),
             || authenticate::whole_token(authenticate::authorization(&request)),
             clock::wall_seconds(),
         )?;
         let outage =
             user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, &request, &matched));
         let person = |principal: &authenticate::Principal| person(principal, ledger, (claimed, bytes));
-        let principal = user::check(worker, principal, outage, person).await?;
+        let principal = user::check(worker, (principal, &user), outage, person).await?;
         ledger.principal = Some(Rc::new(principal));
     }
     let grant = authorise::authorise(

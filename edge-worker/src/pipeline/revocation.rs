@@ -11,7 +11,8 @@ use crate::identity::digests::Digests;
 use crate::identity::fault::TokenFault;
 use shm::revocations::{Completeness, Presented, Revocations, Verdict};
 
-/// Decides for one principal at `now`. `whole_token` gives the hexadecimal SHA-256 of a token that has no id.
+/// Decides for one principal, whose digest is `user`, at `now`. `whole_token` gives the hexadecimal SHA-256 of a token
+/// that has no id.
 ///
 /// # Errors
 /// 401 if the token is revoked, 503 if nobody can tell.
@@ -19,7 +20,7 @@ pub fn check(
     revocations: &Revocations,
     digests: &Digests,
     cold: ColdPolicy,
-    principal: &Principal,
+    (principal, user): (&Principal, &[u8; 32]),
     whole_token: impl FnOnce() -> String,
     now: UnixSeconds,
 ) -> Result<(), Rejection> {
@@ -31,7 +32,7 @@ pub fn check(
     let presented = Presented {
         token: &token,
         jti: jti.as_ref(),
-        user: &digests.user(principal.tenant(), principal.subject()),
+        user,
         tenant: &digests.tenant(principal.tenant()),
         issued_at_s: principal.issued_at(),
     };

@@ -33,13 +33,13 @@ impl Outage {
     }
 }
 
-/// Checks the principal of one request; `person` is asked for only if somebody has to be asked.
+/// Checks the principal of one request, whose digest is `user`; `person` is asked for only if somebody has to be asked.
 ///
 /// # Errors
 /// 401 if the user is gone or inactive, 503 if nobody can tell.
 pub async fn check(
     worker: &Rc<Worker>,
-    principal: Principal,
+    (principal, user): (Principal, &[u8; 32]),
     outage: Outage,
     person: impl FnOnce(&Principal) -> Person,
 ) -> Result<Principal, Rejection> {
@@ -48,8 +48,7 @@ pub async fn check(
         return Ok(principal);
     }
     let now = clock::wall_seconds();
-    let digest = worker.digests.user(principal.tenant(), principal.subject());
-    let record = worker.authority.access.user(&digest, now);
+    let record = worker.authority.access.user(user, now);
     if let Some(record) = record.filter(|record| is_fresh(record, now)) {
         return judge(worker, principal, record);
     }
