@@ -8,13 +8,13 @@ use crate::clock::UnixSeconds;
 use crate::config::limits::AUTHORIZATION_BYTES_MAX;
 use crate::http::head::KnownHeader;
 use crate::identity::claims::Claims;
+use crate::identity::digests::hexadecimal;
 use crate::identity::fault::TokenFault;
 use crate::identity::roles::Role;
 use crate::identity::uuid::same_id;
 use crate::identity::verifier::{Validity, Verifier};
 use shm::token_cache::{CachedToken, Placed, TokenCache};
 use shm::words::WorkerSlot;
-use std::fmt::Write;
 
 /// The request's `Authorization` headers.
 #[derive(Clone, Copy, Debug)]
@@ -176,13 +176,7 @@ impl Principal {
 #[must_use]
 pub fn whole_token(authorization: Authorization<'_>) -> String {
     let token = bearer(authorization).unwrap_or_default();
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token);
-    let mut digits = String::with_capacity(2 * digest.as_ref().len());
-    for byte in digest.as_ref() {
-        // Writing to a String cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
+    hexadecimal(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token).as_ref())
 }
 
 /// The token of the only `Authorization` header (RFC 6750 section 2.1; the scheme in any letter case).

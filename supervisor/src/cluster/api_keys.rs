@@ -3,10 +3,10 @@
 
 use super::answer::text_of;
 use super::connection::{CallFault, Connection};
-use super::mac::hexadecimal;
 use super::operation::Operation;
 use aws_lc_rs::digest;
 use edge_worker::config::secret::Secret;
+use edge_worker::identity::digests::hexadecimal;
 use serde::Deserialize;
 
 /// What a key stands for.

@@ -9,6 +9,7 @@
 use aws_lc_rs::hmac;
 use edge_worker::clock::UnixSeconds;
 use edge_worker::config::secret::Secret;
+use edge_worker::identity::digests::hexadecimal;
 
 /// CACHE_MAC_KEY, at least so long.
 pub const KEY_BYTES_MIN: usize = 32;
@@ -57,13 +58,6 @@ impl MacKey {
 fn covered(key: &str, at: UnixSeconds, text: &str) -> Vec<u8> {
     let length = u64::try_from(key.len()).unwrap_or(u64::MAX);
     [DOMAIN, &length.to_be_bytes(), key.as_bytes(), &at.to_be_bytes(), text.as_bytes()].concat()
-}
-
-/// Lower-case hexadecimal digits.
-#[must_use]
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn bytes(digits: &str) -> Option<Vec<u8>> {

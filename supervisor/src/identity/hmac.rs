@@ -3,6 +3,7 @@
 use aws_lc_rs::{digest, hmac};
 use edge_worker::config::lookups::identity::{SignatureFormat, SignatureSettings};
 use edge_worker::config::services::ServiceId;
+use edge_worker::identity::digests::hexadecimal;
 
 /// Signs what the edge itself asks; never a client's request.
 pub struct Signer {
@@ -94,10 +95,6 @@ impl Signer {
 
 fn path(target: &str) -> &str {
     target.split('?').next().unwrap_or(target)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

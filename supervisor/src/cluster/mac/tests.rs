@@ -1,8 +1,9 @@
 //! The encoding, a vector, and what must not pass.
 
-use super::{Forged, MacKey, covered, hexadecimal};
+use super::{Forged, MacKey, covered};
 use aws_lc_rs::hmac;
 use edge_worker::config::secret::Secret;
+use edge_worker::identity::digests::hexadecimal;
 
 fn key(text: &str) -> MacKey {
     MacKey::new(&Secret::new(text.to_owned())).expect("long enough")

@@ -6,11 +6,12 @@ use crate::cluster::bans;
 use crate::cluster::connection::{CallFault, Connection, LinkState};
 use crate::cluster::event::{Banned, Event, TokenName};
 use crate::cluster::legacy::LegacyBlacklist;
-use crate::cluster::mac::{MacKey, hexadecimal};
+use crate::cluster::mac::MacKey;
 use crate::cluster::record::{AccessQuestion, Cached, UserRecord, VenueAccess, VenueListed};
 use crate::cluster::shared_cache::{Found, SharedCache};
 use edge_worker::clock;
 use edge_worker::config::secret::Secret;
+use edge_worker::identity::digests::hexadecimal;
 use std::time::Duration;
 
 fn cache(server: &Server) -> SharedCache {
