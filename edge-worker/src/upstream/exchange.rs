@@ -97,23 +97,26 @@ pub struct Progress {
     broken_off: Cell<bool>,
 }
 
-/// The answer's time while it does not run; the body's own time-outs bound it.
-const PAUSED_MS: u64 = 3_600_000;
+/// The answer's time while it does not run: longer than any pause of a body, whose own time-outs bound it.
+const PAUSED_MS: u64 = 86_400_000;
 
 impl Progress {
     /// The upload waits for the client, until `client_came`. The service is not to blame for that, so its time
     /// does not run.
-    pub fn client_awaited(&self, now: Millis, answer: &Timer<RawFd>) {
+    pub fn client_awaited(&self, now: Millis, answer: &Timer<RawFd>, deadline: Millis) {
         self.waiting_since.set(Some(now));
-        if self.head_awaited.get() && answer.fired().is_none() {
-            answer.disarm();
-        }
+        self.rearm(now, answer, deadline);
     }
 
     pub fn client_came(&self, now: Millis, answer: &Timer<RawFd>, deadline: Millis) {
         if let Some(since) = self.waiting_since.take() {
             self.waited_ms.set(self.waited_ms.get() + now.0.saturating_sub(since.0));
         }
+        self.rearm(now, answer, deadline);
+    }
+
+    /// A timer that has fired has ended the read already, and says so.
+    fn rearm(&self, now: Millis, answer: &Timer<RawFd>, deadline: Millis) {
         if self.head_awaited.get() && answer.fired().is_none() {
             answer.arm(Reason::Answer, self.answer_within_ms(now, deadline));
         }

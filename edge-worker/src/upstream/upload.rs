@@ -127,7 +127,7 @@ impl<'p> Carrier<'p> {
                 .decoder
                 .remaining()
                 .map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
-            progress.client_awaited(self.plan.wheel.now(), self.plan.answer_timer);
+            progress.client_awaited(self.plan.wheel.now(), self.plan.answer_timer, self.plan.deadline);
             let filled = reader.read_up_to(std::mem::take(input), most, reason, within_ms).await;
             progress.client_came(self.plan.wheel.now(), self.plan.answer_timer, self.plan.deadline);
             if progress.waited_ms() > UPLOAD_GRACE_MS + self.bytes / UPLOAD_BYTES_A_MS_MIN {
