@@ -7,10 +7,11 @@ use std::path::PathBuf;
 type Page = (&'static str, fn() -> String);
 
 /// Page below `docs/reference/` and what generates it.
-const PAGES: [Page; 3] = [
+const PAGES: [Page; 4] = [
     ("settings.md", edge_worker::config::reference::settings_reference),
     ("routes.md", edge_worker::config::routes::reference),
     ("metrics.md", edge_worker::telemetry::metrics::reference::reference),
+    ("security-events.md", edge_worker::telemetry::security_events::reference::reference),
 ];
 
 #[test]

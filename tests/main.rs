@@ -7,6 +7,7 @@ mod routes;
 mod authentication;
 mod users;
 mod revocation;
+mod security_events;
 mod tenant_isolation;
 mod header_rules;
 mod wire_strictness;

@@ -4,14 +4,19 @@
 //! of the log that stops reading costs lines, which are counted, never time of the supervisor or a worker.
 
 pub mod spool;
+pub mod sampler;
+pub mod security_log;
 pub mod process;
 pub mod snapshot;
 pub mod render;
 
 use edge_worker::config::telemetry::{LogFormat, LogLevel};
+use edge_worker::pipeline::rejection::Fault;
 use edge_worker::telemetry::log::line::{write_json, write_pretty};
-use edge_worker::telemetry::log::{AccessView, NameTexts, Scratch};
+use edge_worker::telemetry::log::{AccessLine, AccessView, NameTexts, Scratch, event_line};
 use edge_worker::telemetry::metrics::Metric;
+use sampler::Kind;
+use security_log::SecurityLog;
 use shm::counters::SeriesKey;
 use shm::{Authority, SLOTS_MAX, Shared, WorkerSlot};
 use spool::Spool;
@@ -24,6 +29,7 @@ pub struct Exporter {
     names: NameTexts,
     scratch: Scratch,
     spool: Spool,
+    security: SecurityLog,
     format: LogFormat,
     threshold: LogLevel,
     /// Lines on their way to the spool, and how many.
@@ -46,6 +52,7 @@ impl Exporter {
         authority: &'static Authority,
         shared: &'static Shared,
         spool: Spool,
+        security: SecurityLog,
         format: LogFormat,
         threshold: LogLevel,
     ) -> Self {
@@ -54,6 +61,7 @@ impl Exporter {
             names: NameTexts::new(&authority.names),
             scratch: Scratch::default(),
             spool,
+            security,
             format,
             threshold,
             buffer: Vec::new(),
@@ -74,7 +82,14 @@ impl Exporter {
             }
         }
         self.hand_over();
+        self.security.report();
         records
+    }
+
+    /// The last lines of the node.
+    pub fn finish(&mut self) {
+        self.drain();
+        self.security.finish();
     }
 
     /// Drains one journal: the last words of a worker that was reaped. Call before its block is cleared.
@@ -98,10 +113,18 @@ impl Exporter {
     }
 
     fn format(&mut self, index: usize) -> usize {
-        let Exporter { names, scratch, format, threshold, buffer, lines, .. } = self;
+        let Exporter { names, scratch, security, format, threshold, buffer, lines, .. } = self;
         self.shared.journals[index].drain(RECORDS_MAX, |words| {
             let Some(view) = AccessView::decode(words, scratch) else { return };
-            if !view.level().passes(*threshold) {
+            // Whatever LOG_LEVEL says: an audit must not depend on how talkative the log is.
+            for event in view.events.iter().filter(|event| security.admits(Kind::Event(*event))) {
+                match format {
+                    LogFormat::Json => event_line::write_json(&view, event, names, buffer),
+                    LogFormat::Pretty => event_line::write_pretty(&view, event, names, buffer),
+                }
+                *lines += 1;
+            }
+            if !is_written(&view, *threshold, security) {
                 return;
             }
             match format {
@@ -118,6 +141,13 @@ impl Exporter {
             self.lines = 0;
         }
     }
+}
+
+/// Whether a request has its line. A client may cause refusals as often as it likes, but not fill the disk with them.
+fn is_written(view: &AccessView<'_>, threshold: LogLevel, security: &SecurityLog) -> bool {
+    view.line == AccessLine::Written
+        && view.level().passes(threshold)
+        && (view.reason.fault() != Some(Fault::Client) || security.admits(Kind::RefusedRequest))
 }
 
 /// Drains for ever. The exporter stays reachable for [`Exporter::drain_slot`] between two drains.

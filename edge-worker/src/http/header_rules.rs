@@ -200,16 +200,21 @@ pub fn stripped(fields: &Fields, bytes: &[u8]) -> StrippedSet {
     if fields.present() & STRIPPED_BITS == 0 && !fields.nominates() {
         return set;
     }
-    for field in fields.list() {
-        match request_rule(field.known) {
-            RequestRule::Strip(header) => set.insert(header),
-            RequestRule::Pass if fields.nominated(bytes, field.name_span.bytes(bytes)) => {
-                set.insert(StrippedHeader::Other);
-            }
-            _ => {}
-        }
+    for header in stripped_fields(fields, bytes) {
+        set.insert(header);
     }
     set
+}
+
+/// The family of every such field, each as often as it comes.
+pub fn stripped_fields<'f>(fields: &'f Fields, bytes: &'f [u8]) -> impl Iterator<Item = StrippedHeader> {
+    fields.list().iter().filter_map(|field| match request_rule(field.known) {
+        RequestRule::Strip(header) => Some(header),
+        RequestRule::Pass if fields.nominated(bytes, field.name_span.bytes(bytes)) => {
+            Some(StrippedHeader::Other)
+        }
+        _ => None,
+    })
 }
 
 /// Whether a client's field is forwarded.

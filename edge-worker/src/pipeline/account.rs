@@ -3,6 +3,7 @@
 //! A ledger is opened when a request's head is complete and closed on every way out. One that is dropped
 //! open, because its task panicked, is closed as an internal error.
 
+use super::audit;
 use super::authenticate::Principal;
 use super::authorise::Grant;
 use super::parse::RequestIds;
@@ -11,10 +12,13 @@ use crate::clock::{self, Nanos};
 use crate::config::routes::{Local, Target};
 use crate::config::services::ServiceId;
 use crate::http::head::{KnownHeader, MethodToken, RequestHead, Span};
+use crate::http::header_rules;
 use crate::http::method::Method;
-use crate::telemetry::labels::{Downstream, Phase, SecurityEvent};
-use crate::telemetry::log::{AccessRecord, RECORD_WORDS_MAX};
+use crate::identity::roles::canonical_permission;
+use crate::telemetry::labels::{Downstream, Phase};
+use crate::telemetry::log::{AccessLine, AccessRecord, RECORD_WORDS_MAX};
 use crate::telemetry::metrics::meters::Outcome;
+use crate::telemetry::security_events::{EventSet, SecurityEvent};
 use crate::worker::Worker;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -34,8 +38,19 @@ pub struct Ledger {
     pub service: Option<ServiceId>,
     /// Who asks, once it was proven, granted or not.
     pub principal: Option<Rc<Principal>>,
-    pub event: Option<SecurityEvent>,
+    /// Security events so far: nothing that happens later takes one back.
+    events: EventSet,
+    /// The venue that they are about.
+    venue: Option<[u8; 16]>,
     closed: bool,
+}
+
+/// Who handed the request to the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    Client,
+    /// One of TRUSTED_PROXIES.
+    TrustedProxy,
 }
 
 /// How it ended.
@@ -87,26 +102,46 @@ impl Ledger {
             row: None,
             service: None,
             principal: None,
-            event: None,
+            events: EventSet::NONE,
+            venue: None,
             closed: false,
         }
     }
 
-    /// Takes down what the head says of itself.
-    pub fn describe(&mut self, head: &RequestHead, bytes: &[u8]) {
+    /// Takes down what the head says of itself, and what it says that only the edge may say.
+    pub fn describe(&mut self, head: &RequestHead, bytes: &[u8], from: Sender) {
         if let MethodToken::Known(method) = head.method() {
             self.method = Some(method);
         }
         if let Some(agent) = head.value(KnownHeader::UserAgent, bytes) {
             self.user_agent = Span::of(agent, bytes);
         }
+        if !head.stripped().is_empty() {
+            self.strip(head, bytes, from);
+        }
     }
 
-    /// Takes down that an administrator's role passed a check.
-    pub fn audit(&mut self, grant: &Grant) {
-        if grant.bypass().is_some() {
-            self.event = Some(SecurityEvent::AdminBypass);
+    /// Every field counts; what a trusted proxy adds on the way is no danger.
+    fn strip(&mut self, head: &RequestHead, bytes: &[u8], from: Sender) {
+        for header in header_rules::stripped_fields(head.field_set(), bytes) {
+            if from == Sender::TrustedProxy && header.is_proxy_fact() {
+                continue;
+            }
+            self.worker.meters.stripped(header);
+            if let Some(event) = SecurityEvent::of_stripped(header) {
+                self.events.insert(event);
+            }
         }
+    }
+
+    /// Takes down what deserves it about a decision, and the venue that it was about.
+    pub fn audit(&mut self, decision: Result<&Grant, Rejection>, venue: impl FnOnce() -> Option<[u8; 16]>) {
+        // A refusal becomes an event when the request ends.
+        if let Ok(grant) = decision {
+            let Some(bypass) = grant.bypass() else { return };
+            self.events.insert(SecurityEvent::of_bypass(bypass));
+        }
+        self.venue = venue();
     }
 
     /// Writes the ending down. `bytes` is the buffer the request's head was parsed from.
@@ -119,6 +154,9 @@ impl Ledger {
         if let Some(rejection) = ending.rejection {
             self.count_refusal(rejection);
         }
+        if ending.status == 401 && ending.call.is_some() {
+            self.note_refresh();
+        }
         let worker = &*self.worker;
         let now = clock::now();
         let duration_ns = now.since(self.started).as_nanos() as u64;
@@ -129,9 +167,6 @@ impl Ledger {
             bytes_out: ending.bytes_out,
         };
         worker.meters.request(self.row, self.method, outcome);
-        if let Some(event) = self.event {
-            worker.meters.security_event(event);
-        }
         if let (Some(call), Some(service)) = (ending.call, self.service) {
             let service = usize::from(service.0);
             worker.meters.downstream(service, call.outcome, now.since(call.started).as_nanos() as u64);
@@ -149,8 +184,12 @@ impl Ledger {
             let tally = if cut { &worker.load.cut } else { &worker.load.finished };
             tally.set(tally.get() + 1);
         }
-        if !self.is_silent() {
-            self.record(ending, duration_ns, bytes);
+        for event in self.events.iter() {
+            worker.meters.security_event(event);
+        }
+        let line = if self.is_silent() { AccessLine::Omitted } else { AccessLine::Written };
+        if line == AccessLine::Written || !self.events.is_empty() {
+            self.record(ending, duration_ns, bytes, line);
         }
     }
 
@@ -162,7 +201,30 @@ impl Ledger {
             Rejection::CrossTenant => meters.cross_tenant(),
             _ => {}
         }
-        self.event = self.event.or(SecurityEvent::of(rejection));
+        if let Some(event) = SecurityEvent::of(rejection) {
+            self.events.insert(event);
+        }
+    }
+
+    /// A service answered 401: if it was auth-service to a refresh token, a stolen one may have been tried.
+    fn note_refresh(&mut self) {
+        let row = self.row.and_then(|row| self.worker.routes.rows().get(row));
+        if self.method == Some(Method::Post) && row.is_some_and(audit::is_refresh) {
+            self.worker.meters.refresh_rejected();
+            self.events.insert(SecurityEvent::RefreshRejected);
+        }
+    }
+
+    /// Region name of the permission that the events are about; 0 if there is none.
+    fn permission(&self) -> u16 {
+        if self.events.is_empty() {
+            return 0;
+        }
+        let row = self.row.and_then(|row| self.worker.routes.rows().get(row));
+        let Some(asked) = row.and_then(|row| audit::permission(&row.access)) else { return 0 };
+        let asked = canonical_permission(asked);
+        let named = self.worker.settings.names.permissions.iter().find(|(name, _)| *name == asked);
+        named.map_or(0, |(_, id)| *id)
     }
 
     /// Health and metrics leave no line.
@@ -172,7 +234,7 @@ impl Ledger {
         !matches!(local, Local::CacheInvalidate | Local::CacheStats)
     }
 
-    fn record(&self, ending: Ending, duration_ns: u64, bytes: &[u8]) {
+    fn record(&self, ending: Ending, duration_ns: u64, bytes: &[u8], line: AccessLine) {
         let names = &self.worker.settings.names;
         let principal = self.principal.as_deref();
         let service = self.service.and_then(|service| names.services.get(usize::from(service.0)));
@@ -199,7 +261,10 @@ impl Ledger {
             bytes_in: ending.bytes_in,
             bytes_out: ending.bytes_out,
             rejection: ending.rejection,
-            event: self.event,
+            events: self.events,
+            permission: self.permission(),
+            venue: self.venue,
+            line,
             worker: self.worker.slot.index() as u8,
         };
         let mut words = [0; RECORD_WORDS_MAX];

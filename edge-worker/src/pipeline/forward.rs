@@ -92,9 +92,6 @@ pub fn prepare(
     let mut head = worker.buffers.head();
     let target = |out: &mut Vec<u8>| matched.write_upstream(request.target_bytes, out);
     request_head(&mut head, request.method, target, &upstream);
-    for header in request.head.stripped().iter() {
-        worker.meters.stripped(header, 1);
-    }
     Granted {
         service,
         instance,

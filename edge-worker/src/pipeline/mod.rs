@@ -17,6 +17,7 @@ pub mod revocation;
 pub mod user;
 pub mod withdraw;
 pub mod authorise;
+pub mod audit;
 pub mod circuit;
 pub mod forward;
 pub mod respond;
@@ -32,7 +33,7 @@ use crate::http::method::MethodSet;
 use crate::http::target::query::{QueryValue, query_value};
 use crate::net::connection::{After, Connection};
 use crate::worker::Worker;
-use account::Ledger;
+use account::{Ledger, Sender};
 use address::Claimed;
 use authorise::policy::Rule;
 use circuit::Passage;
@@ -111,7 +112,8 @@ async fn decide(
     claimed: &Claimed,
     ledger: &mut Ledger,
 ) -> Result<Decision, Rejection> {
-    ledger.describe(head, bytes);
+    let from = if claimed.trusted { Sender::TrustedProxy } else { Sender::Client };
+    ledger.describe(head, bytes, from);
     let request = parse::parse(head, bytes)?;
     let matched = match worker.routes.find(request.method, &request.target, request.target_bytes)? {
         Found::Row(matched) => matched,
@@ -121,31 +123,19 @@ async fn decide(
     let target = request.target_bytes;
     let admission = door::admit(worker, &request, &matched, claimed)?;
     if admission.needs_identity() {
-        let principal = identify(worker, &request)?;
-        check_query_tenant(&matched, target, Some(principal.tenant()))?;
-        let user = worker.digests.user(principal.tenant(), principal.subject());
-        revocation::check(
-            &worker.authority.revocations,
-            &worker.digests,
-            worker.settings.users.revocation_cold,
-            (&principal, &user),
-            || authenticate::whole_token(authenticate::authorization(&request)),
-            clock::wall_seconds(),
-        )?;
-        let outage =
-            user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, &request, &matched));
-        let person = |principal: &authenticate::Principal| person(principal, ledger, (claimed, bytes));
-        let principal = user::check(worker, (principal, &user), outage, person).await?;
-        ledger.principal = Some(Rc::new(principal));
+        let established = establish(worker, (&request, &matched), (claimed, bytes), ledger).await;
+        worker.meters.authentication(established);
+        established?;
     }
-    let grant = authorise::authorise(
+    let decision = authorise::authorise(
         worker.policy.rule(matched.index()),
         admission.scraper(),
         |segment| matched.decoded(segment, target),
-        || matched.query(target).map_or(QueryValue::Absent, |query| query_value(query, &VENUE_NAMES)),
+        || matched.query(target).map_or(QueryValue::Absent, |query| query_value(query, &audit::VENUE_NAMES)),
         ledger.principal.clone(),
-    )?;
-    ledger.audit(&grant);
+    );
+    ledger.audit(decision.as_ref().map_err(|rejection| *rejection), || audit::venue(&matched, target));
+    let grant = decision?;
     matched.check_uuids(target)?;
     match &matched.row().target {
         Target::Deny => Err(Rejection::NotFound),
@@ -158,6 +148,35 @@ async fn decide(
             Ok(Decision::Forward(passage, granted))
         }
     }
+}
+
+/// Who asks, by token, mirror and record. The ledger has the principal as soon as its token is verified.
+async fn establish(
+    worker: &Rc<Worker>,
+    (request, matched): (&parse::Request<'_>, &route::Matched<'_>),
+    (claimed, bytes): (&Claimed, &[u8]),
+    ledger: &mut Ledger,
+) -> Result<(), Rejection> {
+    let principal = Rc::new(identify(worker, request)?);
+    ledger.principal = Some(Rc::clone(&principal));
+    check_query_tenant(matched, request.target_bytes, Some(principal.tenant()))?;
+    let user = worker.digests.user(principal.tenant(), principal.subject());
+    revocation::check(
+        &worker.authority.revocations,
+        &worker.digests,
+        worker.settings.users.revocation_cold,
+        (&principal, &user),
+        || authenticate::whole_token(authenticate::authorization(request)),
+        clock::wall_seconds(),
+    )?;
+    let outage =
+        user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, request, matched));
+    let person = || person(&principal, ledger, (claimed, bytes));
+    let role = user::check(worker, &user, outage, person).await?;
+    if let Some(role) = role.filter(|role| *role != principal.role()) {
+        ledger.principal = Some(Rc::new(authenticate::Principal::clone(&principal).recorded_as(role)));
+    }
+    Ok(())
 }
 
 /// Whether the request only reads what every user may read.
@@ -181,9 +200,6 @@ fn person(
     }
 }
 
-/// Under which names, in any case, a query speaks of a venue.
-const VENUE_NAMES: [&str; 2] = ["venueid", "venue_id"];
-
 /// The authenticate stage, with its figures.
 fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<authenticate::Principal, Rejection> {
     let began = clock::now();
@@ -194,11 +210,11 @@ fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<authenticat
     let took_ns = clock::now().since(began).as_nanos() as u64;
     match result {
         Ok((principal, outcome)) => {
-            worker.meters.authenticated(outcome == authenticate::CacheOutcome::Hit, took_ns);
+            worker.meters.verified(outcome == authenticate::CacheOutcome::Hit, took_ns);
             Ok(principal)
         }
         Err(fault) => {
-            worker.meters.auth_failed(fault, took_ns);
+            worker.meters.not_verified(fault, took_ns);
             Err(Rejection::Unauthorized(fault))
         }
     }

@@ -3,7 +3,6 @@
 //! A fresh record of the region decides at once. A stale or missing one is an ask; an outage never refuses a token
 //! as such (platform section 5).
 
-use super::authenticate::Principal;
 use super::rejection::Rejection;
 use crate::clock::{self, UnixSeconds};
 use crate::config::lookups::identity::{OutagePolicy, UserCheck};
@@ -33,44 +32,45 @@ impl Outage {
     }
 }
 
-/// Checks the principal of one request, whose digest is `user`; `person` is asked for only if somebody has to be asked.
+/// Checks the user of one request, whose digest is `user`, and gives the role of the record, if there is one; `person`
+/// is asked for only if somebody has to be asked.
 ///
 /// # Errors
 /// 401 if the user is gone or inactive, 503 if nobody can tell.
 pub async fn check(
     worker: &Rc<Worker>,
-    (principal, user): (Principal, &[u8; 32]),
+    user: &[u8; 32],
     outage: Outage,
-    person: impl FnOnce(&Principal) -> Person,
-) -> Result<Principal, Rejection> {
+    person: impl FnOnce() -> Person,
+) -> Result<Option<Role>, Rejection> {
     let check = worker.settings.users.check;
     if check == UserCheck::Off {
-        return Ok(principal);
+        return Ok(None);
     }
     let now = clock::wall_seconds();
     let record = worker.authority.access.user(user, now);
     if let Some(record) = record.filter(|record| is_fresh(record, now)) {
-        return judge(worker, principal, record);
+        return judge(worker, record);
     }
-    let question = Question::User { user: person(&principal) };
+    let question = Question::User { user: person() };
     let asked_at = worker.wheel.now();
     if check == UserCheck::Async {
         let asking = Rc::clone(worker);
         // The answer binds whoever comes after it is in the region.
         crate::net::io::spawn(async move { drop(asking.asks.ask(question, asked_at).await) });
         return match record {
-            Some(record) => judge(worker, principal, record),
-            None => Ok(principal),
+            Some(record) => judge(worker, record),
+            None => Ok(None),
         };
     }
     match worker.asks.ask(question, asked_at).await {
-        Ok(Answer::User(UserAnswer::Live { role, .. })) => Ok(principal.recorded_as(Role::claimed(&role))),
+        Ok(Answer::User(UserAnswer::Live { role, .. })) => Ok(Some(Role::claimed(&role))),
         Ok(Answer::User(UserAnswer::Inactive)) => Err(Rejection::Unauthorized(TokenFault::UserInactive)),
         Ok(Answer::User(UserAnswer::NotFound)) => Err(Rejection::Unauthorized(TokenFault::UserNotFound)),
         Ok(_) | Err(_) => match (record, outage) {
             // The supervisor cannot be asked either; its record is no older than it may be.
-            (Some(record), _) => judge(worker, principal, record),
-            (None, Outage::GoOn) => Ok(principal),
+            (Some(record), _) => judge(worker, record),
+            (None, Outage::GoOn) => Ok(None),
             (None, Outage::Deny) => Err(Rejection::CheckUnavailable),
         },
     }
@@ -81,12 +81,11 @@ fn is_fresh(record: &UserRecord, now: UnixSeconds) -> bool {
     now.saturating_sub(record.fetched_at_s) < FRESH_S
 }
 
-fn judge(worker: &Worker, principal: Principal, record: UserRecord) -> Result<Principal, Rejection> {
+fn judge(worker: &Worker, record: UserRecord) -> Result<Option<Role>, Rejection> {
     match record.status {
         UserStatus::Active => {
             // A role that has no name here gives no rights beyond a customer's.
-            let role = worker.roles.role(record.role).unwrap_or(Role::Customer);
-            Ok(principal.recorded_as(role))
+            Ok(Some(worker.roles.role(record.role).unwrap_or(Role::Customer)))
         }
         UserStatus::Inactive => Err(Rejection::Unauthorized(TokenFault::UserInactive)),
         UserStatus::NotFound => Err(Rejection::Unauthorized(TokenFault::UserNotFound)),

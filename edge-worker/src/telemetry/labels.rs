@@ -6,95 +6,7 @@
 use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
 use crate::pipeline::rejection::{Denial, Fault, Rejection};
-
-/// How serious a security event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Severity {
-    Low,
-    Medium,
-    High,
-    Critical,
-}
-
-impl Severity {
-    pub const WORDS: &'static [&'static str] = &["low", "medium", "high", "critical"];
-
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        Self::WORDS[self as usize]
-    }
-}
-
-/// Something that an operator's security alerts look for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum SecurityEvent {
-    /// A target that tries to leave its route.
-    PathAttack,
-    /// A tenant was named that is not the token's.
-    TenantMismatch,
-    /// A verified token without a tenant.
-    TenantlessToken,
-    /// Owner, permission, role or staff rule refused.
-    AuthorizationDenied,
-    VenueAccessDenied,
-    /// An administrator passed a rule that a user would not have.
-    AdminBypass,
-}
-
-impl SecurityEvent {
-    pub const ALL: [SecurityEvent; 6] = [
-        Self::PathAttack,
-        Self::TenantMismatch,
-        Self::TenantlessToken,
-        Self::AuthorizationDenied,
-        Self::VenueAccessDenied,
-        Self::AdminBypass,
-    ];
-
-    pub const WORDS: &'static [&'static str] = &[
-        "path_attack",
-        "tenant_mismatch",
-        "tenantless_token",
-        "authorization_denied",
-        "venue_access_denied",
-        "admin_bypass",
-    ];
-
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        Self::WORDS[self as usize]
-    }
-
-    #[must_use]
-    pub fn severity(self) -> Severity {
-        match self {
-            Self::TenantMismatch => Severity::Critical,
-            Self::PathAttack | Self::TenantlessToken | Self::VenueAccessDenied => Severity::High,
-            Self::AuthorizationDenied | Self::AdminBypass => Severity::Medium,
-        }
-    }
-
-    /// The event that a refusal is, if it is one.
-    #[must_use]
-    pub fn of(rejection: Rejection) -> Option<Self> {
-        match rejection {
-            Rejection::InvalidPath => Some(Self::PathAttack),
-            Rejection::CrossTenant => Some(Self::TenantMismatch),
-            Rejection::Unauthorized(TokenFault::MissingTenant) => Some(Self::TenantlessToken),
-            Rejection::Forbidden(_) => Some(Self::AuthorizationDenied),
-            Rejection::VenueNotFound => Some(Self::VenueAccessDenied),
-            _ => None,
-        }
-    }
-
-    /// From the number in a record.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
-    }
-}
+use crate::telemetry::security_events::SecurityEvent;
 
 /// How a call to a service ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +101,16 @@ impl ConnectionRefusal {
 pub const ATTEMPTS: &[&str] = &["success", "failure"];
 /// `result` of `gateway_token_validation_duration_seconds`.
 pub const VALIDATIONS: &[&str] = &["cache_hit", "verified", "rejected"];
+/// `kind` of `gateway_log_lines_suppressed_total`: the security events, and the access lines of refusals.
+pub const SUPPRESSIBLE: &[&str; SecurityEvent::COUNT + 1] = &{
+    let mut words = ["refused_request"; SecurityEvent::COUNT + 1];
+    let mut index = 0;
+    while index < SecurityEvent::COUNT {
+        words[index] = SecurityEvent::WORDS[index];
+        index += 1;
+    }
+    words
+};
 /// `driver` of `gateway_io_driver_info`, in the order of the region's driver numbers.
 pub const DRIVERS: &[&str] = &["unknown", "uring", "epoll"];
 
@@ -214,6 +136,10 @@ const TOKEN_FAULTS_START: u16 = 64;
 
 impl Reason {
     pub const NONE: Reason = Reason(0);
+    /// Nobody could tell whether the token is good: a 503. Only of `gateway_auth_failures_total`, as is the next.
+    pub const AUTH_UNAVAILABLE: Reason = Reason(40);
+    /// auth-service answered 401 to a refresh token.
+    pub const REFRESH_REJECTED: Reason = Reason(41);
 
     #[must_use]
     pub fn of(rejection: Rejection) -> Self {
@@ -254,13 +180,17 @@ impl Reason {
     /// From a number in the region; one that this binary does not know is none.
     #[must_use]
     pub fn from_number(number: u16) -> Self {
-        if Reason(number).rejection().is_some() { Reason(number) } else { Self::NONE }
+        if Reason(number).word().is_empty() { Self::NONE } else { Reason(number) }
     }
 
     /// The `reason` word, empty for none.
     #[must_use]
     pub fn word(self) -> &'static str {
-        self.rejection().map_or("", |rejection| rejection.sentence().label)
+        match self {
+            Self::AUTH_UNAVAILABLE => "auth_unavailable",
+            Self::REFRESH_REJECTED => "refresh_rejected",
+            _ => self.rejection().map_or("", |rejection| rejection.sentence().label),
+        }
     }
 
     /// Whose fault the refusal was.

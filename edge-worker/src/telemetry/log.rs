@@ -1,4 +1,5 @@
-//! The access log: one record a request, as words in the worker's journal, formatted by the supervisor.
+//! The access log and the security events: one record a request, as words in the worker's journal, formatted by
+//! the supervisor.
 //!
 //! A worker only copies: ids of region names, numbers, and the few strings a client or its token brought.
 //! `line` turns a record into text. A record that does not decode is skipped: the region may hold what
@@ -6,10 +7,12 @@
 
 pub mod names;
 pub mod line;
+pub mod event_line;
 
 use crate::http::method::Method;
 use crate::pipeline::rejection::{Fault, Rejection};
-use crate::telemetry::labels::{Reason, SecurityEvent, method_number};
+use crate::telemetry::labels::{Reason, method_number};
+use crate::telemetry::security_events::{EventSet, Severity};
 use std::net::{IpAddr, Ipv6Addr};
 
 pub use names::NameTexts;
@@ -52,24 +55,41 @@ pub struct AccessRecord<'a> {
     pub bytes_out: u64,
     /// Why the edge refused, if it did.
     pub rejection: Option<Rejection>,
-    /// Its severity follows from the event.
-    pub event: Option<SecurityEvent>,
+    /// Each becomes a line of its own.
+    pub events: EventSet,
+    /// Region name of the permission that the row asks for; 0 if none matters to the events.
+    pub permission: u16,
+    /// The venue that the events are about.
+    pub venue: Option<[u8; 16]>,
+    pub line: AccessLine,
     /// The worker's slot.
     pub worker: u8,
 }
 
+/// Whether a request has a line in the access log, whatever its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLine {
+    Written,
+    /// Health and metrics are silent.
+    Omitted,
+}
+
 /// Words before the texts.
-const HEADER_WORDS: usize = 12;
-/// Version of this layout, in the first byte of a record; 1 of another kind may follow (spans).
-const KIND: u64 = 0xA1;
-/// Stands where a record has no event.
-const NO_EVENT: u8 = 0xFF;
+const HEADER_WORDS: usize = 13;
+/// Behind the texts, where a record has a venue.
+const VENUE_WORDS: usize = 2;
+/// Version of this layout, in the first byte of a record; others may stand beside it (spans).
+const KIND: u64 = 0xA2;
+/// Flags of the fourth byte.
+const WITH_VENUE: u8 = 1;
+const LINE_OMITTED: u8 = 2;
 const TEXTS: usize = 5;
 const TEXT_LIMITS: [usize; TEXTS] =
     [TEXT_BYTES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MAX, USER_AGENT_BYTES_MAX];
 const TEXT_WORDS_MAX: usize = TEXTS * TEXT_BYTES_MAX / 8;
 
-const _: () = assert!(HEADER_WORDS + TEXT_WORDS_MAX <= RECORD_WORDS_MAX, "the longest record fits");
+const _: () =
+    assert!(HEADER_WORDS + TEXT_WORDS_MAX + VENUE_WORDS <= RECORD_WORDS_MAX, "the longest record fits");
 const _: () = assert!(TEXT_BYTES_MAX <= 255 && TEXT_BYTES_MAX.is_multiple_of(8), "a length is one byte");
 const _: () = assert!(USER_AGENT_BYTES_MAX <= TEXT_BYTES_MAX);
 
@@ -79,7 +99,10 @@ impl AccessRecord<'_> {
     pub fn encode(&self, words: &mut [u64; RECORD_WORDS_MAX]) -> usize {
         let texts = [self.request_id, self.correlation_id, self.user, self.tenant, self.user_agent];
         let reason = self.rejection.map_or(Reason::NONE, Reason::of).number();
-        let event = self.event.map_or(NO_EVENT, |event| event as u8);
+        let flags = match self.line {
+            AccessLine::Written => 0,
+            AccessLine::Omitted => LINE_OMITTED,
+        } | self.venue.map_or(0, |_| WITH_VENUE);
         let address = match self.client {
             IpAddr::V4(address) => address.to_ipv6_mapped(),
             IpAddr::V6(address) => address,
@@ -89,7 +112,7 @@ impl AccessRecord<'_> {
         words[0] = KIND
             | u64::from(method_number(self.method)) << 8
             | u64::from(self.worker) << 16
-            | u64::from(event) << 24
+            | u64::from(flags) << 24
             | u64::from(self.status) << 32
             | u64::from(self.upstream_status) << 48;
         words[1] = u64::from(self.route)
@@ -113,6 +136,11 @@ impl AccessRecord<'_> {
             next += pack(text, &mut words[next..]);
         }
         words[11] = lengths;
+        words[12] = u64::from(self.events.number()) | u64::from(self.permission) << 32;
+        if let (Some(venue), Some([first, second])) = (self.venue, words.get_mut(next..next + VENUE_WORDS)) {
+            (*first, *second) = halves(venue);
+            next += VENUE_WORDS;
+        }
         next
     }
 }
@@ -175,7 +203,10 @@ pub struct AccessView<'a> {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub reason: Reason,
-    pub event: Option<SecurityEvent>,
+    pub events: EventSet,
+    pub permission: u16,
+    pub venue: Option<u128>,
+    pub line: AccessLine,
     pub worker: u8,
 }
 
@@ -188,9 +219,13 @@ impl<'a> AccessView<'a> {
             return None;
         }
         let (places, text_words) = places(header[11])?;
-        if texts.len() != text_words {
-            return None;
-        }
+        let flags = byte(header[0], 3);
+        let (texts, venue) = texts.split_at_checked(text_words)?;
+        let venue = match (flags & WITH_VENUE != 0, venue) {
+            (false, []) => None,
+            (true, [high, low]) => Some(u128::from(*high) << 64 | u128::from(*low)),
+            _ => return None,
+        };
         for (bytes, word) in scratch.bytes.as_chunks_mut::<8>().0.iter_mut().zip(texts) {
             *bytes = word.to_le_bytes();
         }
@@ -217,7 +252,10 @@ impl<'a> AccessView<'a> {
             bytes_in: header[4],
             bytes_out: header[5],
             reason: Reason::from_number(half(header[1], 3)),
-            event: SecurityEvent::from_number(byte(header[0], 3)),
+            events: EventSet::from_number(header[12] as u32),
+            permission: half(header[12], 2),
+            venue,
+            line: if flags & LINE_OMITTED == 0 { AccessLine::Written } else { AccessLine::Omitted },
             worker: byte(header[0], 2),
         })
     }
@@ -225,12 +263,11 @@ impl<'a> AccessView<'a> {
     /// How loud the line is.
     #[must_use]
     pub fn level(&self) -> Level {
-        let critical =
-            self.event.is_some_and(|event| event.severity() >= crate::telemetry::labels::Severity::High);
+        let grave = self.events.gravest().is_some_and(|event| event.severity() >= Severity::High);
         let server_error = self.status >= 500 && self.reason.fault() != Some(Fault::Client);
         if server_error {
             Level::Error
-        } else if critical || self.duration_us > SLOW_US {
+        } else if grave || self.duration_us > SLOW_US {
             Level::Warn
         } else {
             Level::Info

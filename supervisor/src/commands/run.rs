@@ -5,6 +5,7 @@ use crate::admin::{Admin, Current, sockets};
 use crate::cluster::publisher::Publisher;
 use crate::control::Answerer;
 use crate::export::render::Facts;
+use crate::export::security_log::SecurityLog;
 use crate::export::spool::Spool;
 use crate::export::{self, Exporter};
 use crate::mirror::{self, Mirror, Withdrawals};
@@ -168,7 +169,7 @@ async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFa
     let answerer = Arc::new(answerer);
     look_on(settings, admin, region, spool.clone(), Rc::clone(&exporter), workers);
     let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks, answerer).run().await;
-    exporter.borrow_mut().drain();
+    exporter.borrow_mut().finish();
     Ok(outcome)
 }
 
@@ -192,6 +193,7 @@ fn exporter(settings: &Settings, region: &'static SupervisorRegion, spool: &Spoo
         region.authority(),
         region.shared(),
         spool.clone(),
+        SecurityLog::new(region.shared()),
         settings.supervisor.log_format,
         settings.worker.log_level,
     )

@@ -3,6 +3,7 @@
 use super::*;
 use edge_worker::http::method::Method;
 use edge_worker::telemetry::log::{AccessRecord, RECORD_WORDS_MAX};
+use edge_worker::telemetry::security_events::EventSet;
 use shm::SupervisorRegion;
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -32,7 +33,14 @@ fn bench(format: LogFormat, threshold: LogLevel) -> Bench {
     let region = SupervisorRegion::create().expect("a memfd can be made");
     let (sender, lines) = channel();
     let spool = Spool::start(Tap(sender), spool::SPOOL_BYTES_MAX).expect("a thread");
-    let exporter = Exporter::new(region.authority(), region.shared(), spool.clone(), format, threshold);
+    let exporter = Exporter::new(
+        region.authority(),
+        region.shared(),
+        spool.clone(),
+        SecurityLog::new(region.shared()),
+        format,
+        threshold,
+    );
     Bench { shared: region.shared(), exporter, spool, lines }
 }
 
@@ -58,7 +66,10 @@ impl Bench {
             bytes_in: 0,
             bytes_out: 0,
             rejection: None,
-            event: None,
+            events: EventSet::NONE,
+            permission: 0,
+            venue: None,
+            line: AccessLine::Written,
             worker: slot as u8,
         };
         let mut words = [0; RECORD_WORDS_MAX];

@@ -70,22 +70,6 @@ fn words_and_numbers_of_a_call_agree() {
 }
 
 #[test]
-fn every_event_has_a_word_and_a_severity() {
-    assert_eq!(SecurityEvent::ALL.len(), SecurityEvent::WORDS.len());
-    for (number, event) in SecurityEvent::ALL.into_iter().enumerate() {
-        assert_eq!(SecurityEvent::from_number(number as u8), Some(event));
-        assert_eq!(event.word(), SecurityEvent::WORDS[number]);
-    }
-    assert_eq!(SecurityEvent::from_number(6), None);
-    assert_eq!(
-        SecurityEvent::of(Rejection::CrossTenant).map(SecurityEvent::severity),
-        Some(Severity::Critical)
-    );
-    assert_eq!(SecurityEvent::of(Rejection::InvalidPath).map(SecurityEvent::severity), Some(Severity::High));
-    assert_eq!(SecurityEvent::of(Rejection::NotFound), None);
-}
-
-#[test]
 fn a_method_outside_the_table_is_counted_as_other() {
     assert_eq!(method_word(method_number(Some(Method::Delete))), "DELETE");
     assert_eq!(method_word(method_number(None)), "OTHER");

@@ -44,7 +44,7 @@ pub fn write_json(view: &AccessView<'_>, names: &mut NameTexts, line: &mut Vec<u
     if !view.reason.word().is_empty() {
         word(b",\"reason\":\"", view.reason.word().as_bytes(), line);
     }
-    if let Some(event) = view.event {
+    if let Some(event) = view.events.gravest() {
         word(b",\"event\":\"", event.word().as_bytes(), line);
         word(b",\"severity\":\"", event.severity().word().as_bytes(), line);
     }
@@ -72,7 +72,7 @@ pub fn write_pretty(view: &AccessView<'_>, names: &mut NameTexts, line: &mut Vec
         (&b" user="[..], view.user),
         (b" tenant=", view.tenant),
         (b" reason=", view.reason.word().as_bytes()),
-        (b" event=", view.event.map_or(b"".as_slice(), |event| event.word().as_bytes())),
+        (b" event=", view.events.gravest().map_or(b"".as_slice(), |event| event.word().as_bytes())),
         (b" id=", view.request_id),
     ] {
         if !value.is_empty() {
@@ -83,7 +83,7 @@ pub fn write_pretty(view: &AccessView<'_>, names: &mut NameTexts, line: &mut Vec
     line.push(b'\n');
 }
 
-fn write_trace(view: &AccessView<'_>, line: &mut Vec<u8>) {
+pub(super) fn write_trace(view: &AccessView<'_>, line: &mut Vec<u8>) {
     if view.trace_id != 0 {
         line.extend_from_slice(b",\"traceId\":\"");
         write_hex(&view.trace_id.to_be_bytes(), line);
@@ -94,7 +94,7 @@ fn write_trace(view: &AccessView<'_>, line: &mut Vec<u8>) {
 }
 
 /// A field whose value came from outside; left out if empty.
-fn text(opening: &[u8], value: &[u8], line: &mut Vec<u8>) {
+pub(super) fn text(opening: &[u8], value: &[u8], line: &mut Vec<u8>) {
     if !value.is_empty() {
         line.extend_from_slice(opening);
         escape(value, line);
@@ -103,7 +103,7 @@ fn text(opening: &[u8], value: &[u8], line: &mut Vec<u8>) {
 }
 
 /// A field whose value needs no escaping.
-fn word(opening: &[u8], value: &[u8], line: &mut Vec<u8>) {
+pub(super) fn word(opening: &[u8], value: &[u8], line: &mut Vec<u8>) {
     line.extend_from_slice(opening);
     line.extend_from_slice(value);
     line.push(b'"');
@@ -156,7 +156,7 @@ fn is_plain(value: &[u8]) -> bool {
     steps.iter().all(|step| step.iter().fold(true, |all, byte| all & plain(byte))) && rest.iter().all(plain)
 }
 
-fn write_hex(bytes: &[u8], line: &mut Vec<u8>) {
+pub(super) fn write_hex(bytes: &[u8], line: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
         line.push(DIGITS[usize::from(byte >> 4)]);
@@ -197,7 +197,7 @@ fn write_padded<const WIDTH: usize>(number: u64, line: &mut Vec<u8>) {
     line.extend_from_slice(&digits);
 }
 
-fn write_address(address: std::net::IpAddr, line: &mut Vec<u8>) {
+pub(super) fn write_address(address: std::net::IpAddr, line: &mut Vec<u8>) {
     match address {
         std::net::IpAddr::V4(address) => {
             for (index, octet) in address.octets().into_iter().enumerate() {

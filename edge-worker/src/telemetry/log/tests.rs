@@ -3,6 +3,7 @@
 use super::line::{escape, write_json, write_pretty, write_time};
 use super::*;
 use crate::config::telemetry::LogLevel;
+use crate::telemetry::security_events::SecurityEvent;
 use proptest::prelude::*;
 use serde_json::Value;
 use shm::SupervisorRegion;
@@ -30,7 +31,10 @@ fn record() -> AccessRecord<'static> {
         bytes_in: 512,
         bytes_out: 70_000,
         rejection: None,
-        event: None,
+        events: EventSet::NONE,
+        permission: 0,
+        venue: None,
+        line: AccessLine::Written,
         worker: 5,
     }
 }
@@ -70,7 +74,7 @@ fn a_line_has_the_fields_of_the_platform_contract() {
         span_id: 0x00f0_67aa_0ba9_02b7_u64.to_be_bytes(),
         status: 403,
         rejection: Some(Rejection::CrossTenant),
-        event: Some(SecurityEvent::TenantMismatch),
+        events: SecurityEvent::TenantMismatch.into(),
         ..record()
     };
     let expected = serde_json::json!({
@@ -100,6 +104,90 @@ fn a_line_has_the_fields_of_the_platform_contract() {
         "severity": "critical",
     });
     assert_eq!(line(&record, &mut names), expected);
+}
+
+#[test]
+fn a_security_event_says_who_did_what_where() {
+    let (mut names, [route, _, role]) = names();
+    let record = AccessRecord {
+        route,
+        role,
+        trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes(),
+        span_id: 0x00f0_67aa_0ba9_02b7_u64.to_be_bytes(),
+        rejection: Some(Rejection::Forbidden(crate::pipeline::rejection::Denial::Staff)),
+        venue: Some(0x0190_e2f4_aaaa_7bbb_8ccc_0011_2233_aabb_u128.to_be_bytes()),
+        permission: role,
+        line: AccessLine::Omitted,
+        ..record()
+    };
+    let mut words = [0; RECORD_WORDS_MAX];
+    let length = record.encode(&mut words);
+    let mut scratch = Scratch::default();
+    let view = AccessView::decode(&words[..length], &mut scratch).expect("it was written here");
+    assert_eq!(view.line, AccessLine::Omitted);
+    let mut text = Vec::new();
+    event_line::write_json(&view, SecurityEvent::VenueAccessDenied, &mut names, &mut text);
+    let expected = serde_json::json!({
+        "time": "2025-11-24T16:00:00.123Z",
+        "level": "warn",
+        "msg": "security event",
+        "event": "venue_access_denied",
+        "severity": "high",
+        "requestId": "7b0e6a52-0f8f-4f7e-9a58-0d5c3f0a1b2c",
+        "correlationId": "checkout.17",
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "spanId": "00f067aa0ba902b7",
+        "method": "POST",
+        "path": "/api/v1/venues/{venueId}",
+        "userId": "1c2d3e4f-0000-4000-8000-000000000001",
+        "tenantId": "1c2d3e4f-0000-4000-8000-0000000000ff",
+        "role": "customer",
+        "clientIp": "203.0.113.7",
+        "venueId": "0190e2f4-aaaa-7bbb-8ccc-00112233aabb",
+        "permission": "customer",
+        "reason": "staff",
+        "worker": 5,
+    });
+    assert_eq!(serde_json::from_slice::<Value>(&text).expect("a JSON object"), expected);
+    text.clear();
+    event_line::write_pretty(&view, SecurityEvent::VenueAccessDenied, &mut names, &mut text);
+    assert_eq!(
+        String::from_utf8_lossy(&text),
+        "2025-11-24T16:00:00.123Z warn security event venue_access_denied high POST /api/v1/venues/{venueId} \
+         user=1c2d3e4f-0000-4000-8000-000000000001 tenant=1c2d3e4f-0000-4000-8000-0000000000ff \
+         id=7b0e6a52-0f8f-4f7e-9a58-0d5c3f0a1b2c\n"
+    );
+}
+
+#[test]
+fn the_longest_line_of_an_event_is_within_its_bound() {
+    let (mut names, [_, _, role]) = names();
+    let long = [b'x'; TEXT_BYTES_MAX];
+    let record = AccessRecord {
+        request_id: &long,
+        correlation_id: &long,
+        user: &long,
+        tenant: &long,
+        trace_id: [0xFF; 16],
+        span_id: [0xFF; 8],
+        client: "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().expect("an address"),
+        venue: Some([0xFF; 16]),
+        role,
+        permission: role,
+        worker: 255,
+        rejection: Some(Rejection::TenantInPublicQuery),
+        ..record()
+    };
+    let mut words = [0; RECORD_WORDS_MAX];
+    let length = record.encode(&mut words);
+    let mut scratch = Scratch::default();
+    let view = AccessView::decode(&words[..length], &mut scratch).expect("it was written here");
+    for row in &crate::telemetry::security_events::TABLE {
+        let mut text = Vec::new();
+        event_line::write_json(&view, row.event, &mut names, &mut text);
+        // The rest is for the longest template and permission.
+        assert!(text.len() + 256 < event_line::LINE_BYTES_MAX, "{} bytes", text.len());
+    }
 }
 
 #[test]
@@ -194,8 +282,8 @@ fn the_level_follows_fault_slowness_and_severity() {
     assert_eq!(level(|record| record.duration_us = 1_000_001), Level::Warn);
     assert_eq!(level(|record| record.status = 502), Level::Error);
     assert_eq!(level(|record| record.status = 404), Level::Info);
-    assert_eq!(level(|record| record.event = Some(SecurityEvent::PathAttack)), Level::Warn);
-    assert_eq!(level(|record| record.event = Some(SecurityEvent::AuthorizationDenied)), Level::Info);
+    assert_eq!(level(|record| record.events = SecurityEvent::PathAttack.into()), Level::Warn);
+    assert_eq!(level(|record| record.events = SecurityEvent::AuthorizationDenied.into()), Level::Info);
     let not_ours = |record: &mut AccessRecord<'static>| {
         record.status = 501;
         record.rejection = Some(Rejection::UpgradeNotImplemented);
@@ -232,10 +320,10 @@ fn an_unknown_reason_or_event_is_none() {
     let mut words = [0; RECORD_WORDS_MAX];
     let length = record().encode(&mut words);
     words[1] |= 0xFFFF << 48;
-    words[0] = words[0] & !(0xFF << 24) | 0x77 << 24;
+    words[12] = u64::from(u32::MAX) & !((1 << SecurityEvent::COUNT) - 1);
     let mut scratch = Scratch::default();
     let view = AccessView::decode(&words[..length], &mut scratch).expect("the rest is sound");
-    assert_eq!((view.reason, view.event), (Reason::NONE, None));
+    assert_eq!((view.reason, view.events), (Reason::NONE, EventSet::NONE));
 }
 
 #[test]

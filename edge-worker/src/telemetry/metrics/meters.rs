@@ -10,8 +10,9 @@ use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
 use crate::pipeline::rejection::{Denial, Rejection};
 use crate::telemetry::labels::{
-    Cache, CacheResult, ConnectionRefusal, Downstream, Phase, Reason, SecurityEvent, method_number,
+    Cache, CacheResult, ConnectionRefusal, Downstream, Phase, Reason, method_number,
 };
+use crate::telemetry::security_events::SecurityEvent;
 use shm::counters::{CounterIndex, Counters, HistogramIndex, SeriesKey};
 use std::cell::{Cell, OnceCell};
 
@@ -137,21 +138,34 @@ impl Meters {
         }
     }
 
-    /// A token was accepted. Counts the token cache too: only accepted tokens say how well it works.
-    pub fn authenticated(&self, cache_hit: bool, duration_ns: u64) {
-        self.count_fixed(Fixed::AttemptSuccess);
+    /// A token was verified. Counts the token cache too: only such tokens say how well it works.
+    pub fn verified(&self, cache_hit: bool, duration_ns: u64) {
         self.count_fixed(if cache_hit { Fixed::TokenHit } else { Fixed::TokenMiss });
         self.validation(if cache_hit { VALIDATION_HIT } else { VALIDATION_VERIFIED }, duration_ns);
     }
 
-    /// A token, or its absence, was refused.
-    pub fn auth_failed(&self, fault: TokenFault, duration_ns: u64) {
-        self.count_fixed(Fixed::AttemptFailure);
-        let reason = Reason::of(Rejection::Unauthorized(fault));
-        self.count(Metric::AuthFailures, reason.number(), 0, 1);
+    /// A token is no token of the platform's, or there is none.
+    pub fn not_verified(&self, fault: TokenFault, duration_ns: u64) {
         if fault != TokenFault::MissingToken {
             self.validation(VALIDATION_REJECTED, duration_ns);
         }
+    }
+
+    /// Whether token, mirror and record together established who asks.
+    pub fn authentication(&self, established: Result<(), Rejection>) {
+        let reason = match established {
+            Err(Rejection::Unauthorized(fault)) => Reason::of(Rejection::Unauthorized(fault)),
+            Err(Rejection::CheckUnavailable | Rejection::Overloaded) => Reason::AUTH_UNAVAILABLE,
+            // A query that names another tenant says nothing against the token.
+            Ok(()) | Err(_) => return self.count_fixed(Fixed::AttemptSuccess),
+        };
+        self.count_fixed(Fixed::AttemptFailure);
+        self.count(Metric::AuthFailures, reason.number(), 0, 1);
+    }
+
+    /// auth-service refused a refresh token.
+    pub fn refresh_rejected(&self) {
+        self.count(Metric::AuthFailures, Reason::REFRESH_REJECTED.number(), 0, 1);
     }
 
     /// A principal may not do what it asked for.
@@ -174,9 +188,9 @@ impl Meters {
         self.count(Metric::SecurityEvents, event as u16, event.severity() as u16, 1);
     }
 
-    /// Header fields that clients may not send were removed.
-    pub fn stripped(&self, header: StrippedHeader, fields: u64) {
-        self.count(Metric::DangerousHeadersStripped, header as u16, 0, fields);
+    /// A header field that clients may not send was removed.
+    pub fn stripped(&self, header: StrippedHeader) {
+        self.count(Metric::DangerousHeadersStripped, header as u16, 0, 1);
     }
 
     /// A cache other than that of tokens was asked.

@@ -4,6 +4,7 @@ use super::Kind::{Counter, Gauge};
 use super::Unit::{Bytes, Count, Nanoseconds};
 use super::{Definition, Kind, Label, Metric, Values};
 use crate::telemetry::labels;
+use crate::telemetry::security_events::{SecurityEvent, Severity};
 use shm::names::NameKind;
 
 const fn label(name: &'static str, values: Values) -> Label {
@@ -176,8 +177,8 @@ pub const TABLE: &[Definition] = &[
         "gateway_security_events_total",
         Counter,
         &[
-            label("event", Values::Words(labels::SecurityEvent::WORDS)),
-            label("severity", Values::Words(labels::Severity::WORDS)),
+            label("event", Values::Words(SecurityEvent::WORDS)),
+            label("severity", Values::Words(Severity::WORDS)),
         ],
         "Events that security alerts look for.",
     ),
@@ -355,6 +356,13 @@ pub const TABLE: &[Definition] = &[
         Gauge,
         &[],
         "Unix time at which the supervisor started.",
+    ),
+    plain(
+        Metric::LogLinesSuppressed,
+        "gateway_log_lines_suppressed_total",
+        Counter,
+        &[label("kind", Values::Words(labels::SUPPRESSIBLE))],
+        "Log lines left out because too many of their kind came; their events are counted all the same.",
     ),
 ];
 

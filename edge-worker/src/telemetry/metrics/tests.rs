@@ -7,9 +7,8 @@ use crate::http::header_rules::StrippedHeader;
 use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
 use crate::pipeline::rejection::{Denial, Rejection};
-use crate::telemetry::labels::{
-    Cache, CacheResult, ConnectionRefusal, Downstream, Phase, Reason, SecurityEvent,
-};
+use crate::telemetry::labels::{Cache, CacheResult, ConnectionRefusal, Downstream, Phase, Reason};
+use crate::telemetry::security_events::SecurityEvent;
 use shm::SupervisorRegion;
 use shm::counters::Counters;
 use std::collections::{HashMap, HashSet};
@@ -148,17 +147,30 @@ fn a_call_counts_under_its_service_and_how_it_ended() {
 #[test]
 fn authentication_counts_attempts_failures_and_the_token_cache() {
     let (meters, counters) = meters();
-    meters.authenticated(true, 300);
-    meters.authenticated(true, 300);
-    meters.authenticated(false, 22_000);
-    meters.auth_failed(TokenFault::Expired, 900);
-    meters.auth_failed(TokenFault::MissingToken, 10);
-    assert_eq!(value(counters, Metric::AuthAttempts, [0, 0, 0]), 3);
-    assert_eq!(value(counters, Metric::AuthAttempts, [1, 0, 0]), 2);
+    meters.verified(true, 300);
+    meters.verified(true, 300);
+    meters.verified(false, 22_000);
+    meters.not_verified(TokenFault::Expired, 900);
+    meters.not_verified(TokenFault::MissingToken, 10);
+    for fault in [TokenFault::Expired, TokenFault::MissingToken, TokenFault::Revoked] {
+        meters.authentication(Err(Rejection::Unauthorized(fault)));
+    }
+    meters.authentication(Err(Rejection::CheckUnavailable));
+    meters.authentication(Err(Rejection::CrossTenant));
+    meters.authentication(Ok(()));
+    meters.refresh_rejected();
+    assert_eq!(value(counters, Metric::AuthAttempts, [0, 0, 0]), 2);
+    assert_eq!(value(counters, Metric::AuthAttempts, [1, 0, 0]), 4);
     assert_eq!(value(counters, Metric::CacheHits, [Cache::Token as u16, 0, 0]), 2);
     assert_eq!(value(counters, Metric::CacheMisses, [Cache::Token as u16, 0, 0]), 1);
     let expired = Reason::of(Rejection::Unauthorized(TokenFault::Expired)).number();
     assert_eq!(value(counters, Metric::AuthFailures, [expired, 0, 0]), 1);
+    for (reason, word) in
+        [(Reason::AUTH_UNAVAILABLE, "auth_unavailable"), (Reason::REFRESH_REJECTED, "refresh_rejected")]
+    {
+        assert_eq!(value(counters, Metric::AuthFailures, [reason.number(), 0, 0]), 1, "{word}");
+        assert_eq!(Reason::from_number(reason.number()).word(), word);
+    }
     let (buckets, sum, count) = distribution(counters, Metric::TokenValidationDuration, [0, 0, 0]);
     assert_eq!((buckets[0], sum, count), (2, 600, 2));
     let (buckets, _, count) = distribution(counters, Metric::TokenValidationDuration, [1, 0, 0]);
@@ -181,8 +193,9 @@ fn rare_events_count_under_their_labels() {
     meters.rejected(Rejection::CrossTenant);
     meters.cross_tenant();
     meters.security_event(SecurityEvent::TenantMismatch);
-    meters.stripped(StrippedHeader::XTenant, 2);
-    meters.stripped(StrippedHeader::Other, 1);
+    meters.stripped(StrippedHeader::XTenant);
+    meters.stripped(StrippedHeader::XTenant);
+    meters.stripped(StrippedHeader::Other);
     meters.cache(Cache::User, CacheResult::Error);
     meters.loop_lag(20_000_000);
     meters.panicked();

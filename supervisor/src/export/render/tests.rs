@@ -76,7 +76,7 @@ fn the_workers_are_summed_and_labels_are_words() {
         request(&meters, 200);
         meters.downstream(0, Downstream::ConnectError, 1);
         meters.connection_refused(ConnectionRefusal::AddressRate);
-        meters.stripped(StrippedHeader::XTenant, 1);
+        meters.stripped(StrippedHeader::XTenant);
         bench.region.shared().workers[usize::from(slot)].connections_add();
     }
     let text = bench.text();
