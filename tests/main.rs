@@ -6,6 +6,7 @@ mod harness;
 mod routes;
 mod authentication;
 mod users;
+mod shared_cache;
 mod revocation;
 mod security_events;
 mod tenant_isolation;

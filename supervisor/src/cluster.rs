@@ -20,8 +20,10 @@ pub mod legacy;
 pub mod bans;
 pub mod mac;
 pub mod record;
+pub mod forgotten;
 pub mod shared_cache;
 pub mod api_keys;
+pub mod reads;
 
 #[cfg(test)]
 mod tests;

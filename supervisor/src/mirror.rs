@@ -5,6 +5,7 @@ use crate::cluster::connection::Connection;
 use crate::cluster::endpoint::EndpointFault;
 use crate::cluster::event::{Event, NOT_BEFORE_TTL_S, TokenName};
 use crate::cluster::publisher::Publisher;
+use crate::cluster::shared_cache::SharedCache;
 use crate::cluster::stream::Gap;
 use crate::cluster::tail::{SyncState, Tail, TailState, Update};
 use edge_worker::clock;
@@ -27,6 +28,8 @@ pub struct Mirror {
     digests: Digests,
     /// Entries outlive their tokens by the clock skew, seconds.
     skew_s: i64,
+    /// What other nodes were told; an event voids it before it voids what the region holds.
+    shared: Option<SharedCache>,
 }
 
 impl Mirror {
@@ -38,13 +41,22 @@ impl Mirror {
         let repaired = authority.revocations.repair(writer, digests.fingerprint());
         let freed = authority.access.repair(writer);
         tracing::debug!(?repaired, freed, "the region's mirror is taken over");
-        Mirror { region, digests, skew_s: i64::from(skew_s) }
+        Mirror { region, digests, skew_s: i64::from(skew_s), shared: None }
+    }
+
+    /// What is read from this cache is voided by the same events as the region.
+    #[must_use]
+    pub fn before(self, shared: Option<SharedCache>) -> Mirror {
+        Mirror { shared, ..self }
     }
 
     /// What one event changes. Bans are not kept here.
     pub fn apply(&self, event: &Event) {
         let (authority, writer) = (self.region.authority(), self.region.writer());
         let now_s = clock::wall_seconds();
+        if let Some(shared) = &self.shared {
+            shared.overtaken_by(event);
+        }
         let cut = |scope, digest: &[u8; 32], cutoff| {
             let until = now_s + NOT_BEFORE_TTL_S.cast_signed();
             authority.revocations.raise_not_before(writer, (scope, digest), cutoff, until, now_s)
@@ -94,6 +106,11 @@ impl Mirror {
             }
             Update::Gap(gap) => {
                 revocations.begin_sync(writer);
+                // A node that has just started has missed nothing that it was there for: what others were told
+                // spares it from asking for everybody again.
+                if let Some(shared) = self.shared.as_ref().filter(|_| gap != Gap::FirstStart) {
+                    shared.overtaken();
+                }
                 self.region.authority().access.forget_all(writer);
                 if gap == Gap::Lost {
                     publisher.replay();

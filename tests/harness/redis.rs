@@ -2,6 +2,7 @@
 
 use super::polling::holds_within;
 use super::process::Process;
+use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -51,6 +52,11 @@ impl RedisServer {
     /// Ends the server at once, as a crash does.
     pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// Lets it hang: links stay open and nothing is answered.
+    pub fn stall(&self) {
+        self.process.as_ref().expect("redis-server runs").signal(Signal::STOP);
     }
 
     /// Starts it again on the same port.

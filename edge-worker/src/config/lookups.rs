@@ -28,16 +28,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     .preset("service-jwt"),
     Setting::new("S2S_PRIVATE_KEY", "lookups.private_key", Rule::PrivateKey, "Signs the edge's own service token")
         .secret()
-        .required("mode service-jwt, unless S2S_SERVICE_TOKEN is set or AUTH_USER_CHECK is off")
-        .later(FEATURE),
+        .required("mode service-jwt, unless S2S_SERVICE_TOKEN is set or AUTH_USER_CHECK is off"),
     Setting::new("S2S_SERVICE_TOKEN", "lookups.service_token", Rule::Secret(1), "A fixed service token")
         .secret()
-        .required("mode service-jwt, unless S2S_PRIVATE_KEY is set or AUTH_USER_CHECK is off")
-        .later(FEATURE),
+        .required("mode service-jwt, unless S2S_PRIVATE_KEY is set or AUTH_USER_CHECK is off"),
     Setting::new("INTERNAL_HMAC_SECRET", "lookups.hmac_secret", Rule::Secret(32), "Signs internal requests")
         .secret()
-        .required("AUTH_S2S_MODE or VENUE_ACCESS_MODE hmac")
-        .later(FEATURE),
+        .required("AUTH_S2S_MODE or VENUE_ACCESS_MODE hmac"),
     Setting::new(
         "INTERNAL_SERVICE_SECRET",
         "lookups.service_secret",
@@ -45,11 +42,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Signs internal requests of the legacy format, or if INTERNAL_HMAC_FALLBACK is true",
     )
     .secret()
-    .required("INTERNAL_HMAC_FORMAT legacy with hmac")
-    .later(FEATURE),
+    .required("INTERNAL_HMAC_FORMAT legacy with hmac"),
     Setting::new("AUTH_USER_PATH", "lookups.user_path", Rule::Template(&["userId"]), "User record of auth-service")
-        .preset("/auth/internal/users/{userId}")
-        .later(FEATURE),
+        .preset("/auth/internal/users/{userId}"),
     Setting::new("AUTH_VALIDATE_PATH", "lookups.validate_path", Rule::Template(&[]), "Token check of auth-service: GET with the token as bearer, or POST `{token}` if the path ends in /validate")
         .preset("/auth/verify")
         .later(FEATURE),
@@ -91,16 +86,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::Word(&["deny", "claims"]),
         "Without an answer of auth-service: 503, or trust the token for reads",
     )
-    .preset("deny")
-    .later(FEATURE),
+    .preset("deny"),
     Setting::new(
         "AUTH_USER_STALE_SECS",
         "lookups.user_stale_s",
         Rule::Number(1, 86_400),
         "Age up to which a user record serves during an outage",
     )
-    .preset("900")
-    .later(FEATURE),
+    .preset("900"),
     Setting::new(
         "VENUE_ACCESS_TTL_SECS",
         "lookups.venue_access_ttl_s",
@@ -110,32 +103,28 @@ pub(super) const SETTINGS: &[Setting] = &[
     .preset("600")
     .later(FEATURE),
     Setting::new("INTERNAL_SERVICE_NAME", "lookups.service_name", Rule::Names, "The edge's name in signed requests")
-        .preset("api-gateway")
-        .later(FEATURE),
+        .preset("api-gateway"),
     Setting::new(
         "INTERNAL_HMAC_FORMAT",
         "lookups.hmac_format",
         Rule::Word(&["new", "legacy"]),
         "What a signature covers",
     )
-    .preset("new")
-    .later(FEATURE),
+    .preset("new"),
     Setting::new(
         "INTERNAL_HMAC_NO_QUERY",
         "lookups.hmac_no_query",
         Rule::Names,
         "Services for which the query is not signed",
     )
-    .preset("compliance")
-    .later(FEATURE),
+    .preset("compliance"),
     Setting::new(
         "INTERNAL_HMAC_FALLBACK",
         "lookups.hmac_fallback",
         Rule::Flag,
         "Sign with INTERNAL_SERVICE_SECRET if INTERNAL_HMAC_SECRET is not set",
     )
-    .preset("false")
-    .later(FEATURE),
+    .preset("false"),
     Setting::new(
         "REVOCATION_COLD_POLICY",
         "lookups.revocation_cold_policy",

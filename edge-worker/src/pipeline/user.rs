@@ -76,8 +76,10 @@ pub async fn check(
     }
 }
 
-/// An absence is stored for as long as it may be believed, so it never is stale.
-fn is_fresh(record: &UserRecord, now: UnixSeconds) -> bool {
+/// Whether a record decides without being asked for again. An absence is stored for as long as it may be believed, so
+/// it never is stale.
+#[must_use]
+pub fn is_fresh(record: &UserRecord, now: UnixSeconds) -> bool {
     now.saturating_sub(record.fetched_at_s) < FRESH_S
 }
 

@@ -62,19 +62,19 @@ pub struct Cached<T> {
 
 #[must_use]
 pub fn user_key(tenant: &str, user: &str) -> String {
-    format!("cache:user:{tenant}:{}", component(user))
+    format!("cache:user:{}:{}", component(tenant), component(user))
 }
 
 #[must_use]
 pub fn access_key(question: AccessQuestion<'_>) -> String {
     let AccessQuestion { tenant, user, venue, permission } = question;
-    let key = format!("cache:venue:access:{tenant}:{}:{}", component(user), component(venue));
+    let key = format!("cache:venue:access:{}:{}:{}", component(tenant), component(user), component(venue));
     permission.map_or_else(|| key.clone(), |permission| format!("{key}:{permission}"))
 }
 
 #[must_use]
 pub fn list_key(tenant: &str, user: &str) -> String {
-    format!("cache:venue:list:{tenant}:{}", component(user))
+    format!("cache:venue:list:{}:{}", component(tenant), component(user))
 }
 
 #[must_use]
@@ -82,9 +82,10 @@ pub fn generation_key(venue: &str) -> String {
     format!("cache:venue:gen:{}", component(venue))
 }
 
-/// A name that may hold colons, written so that no two questions share a key. Ids that are UUIDs stay as they are.
+/// A name that may hold colons, written so that no two questions share a key. Ids compare without case, so that another
+/// spelling of a venue is no way around its generation.
 fn component(text: &str) -> String {
-    text.replace('%', "%25").replace(':', "%3A")
+    text.to_ascii_lowercase().replace('%', "%25").replace(':', "%3A")
 }
 
 /// Whether a value of this time may serve at `now`: neither older than `ttl` nor from the future.

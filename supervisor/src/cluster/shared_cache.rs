@@ -4,10 +4,12 @@
 //! took it from here keeps it in its region until it is AUTH_USER_STALE_SECS old, counted from the look-up itself,
 //! and an attacker who can write Redis cannot keep an old answer alive: what is older than its TTL is a miss.
 //! A generation is a plain counter. Who can turn it back can at most revive a decision that young.
+//! An event voids what Redis still holds of its user or venue, on every node that hears it (`forgotten`).
 
 use super::answer::{number_of, text_of};
 use super::connection::{CallFault, Connection};
 use super::event::Event;
+use super::forgotten::Forgotten;
 use super::mac::{Forged, MacKey};
 use super::operation::Operation;
 use super::record::{
@@ -20,7 +22,7 @@ use edge_worker::clock::{self, UnixSeconds};
 use redis::{Cmd, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Clones share the connection and the counts.
@@ -32,6 +34,7 @@ struct Inner {
     key: MacKey,
     access_ttl: Duration,
     forged: Mutex<(u64, Throttle)>,
+    forgotten: Mutex<Forgotten>,
 }
 
 /// What was found. A fault of Redis is the caller's to see, and no answer.
@@ -46,7 +49,7 @@ impl SharedCache {
     #[must_use]
     pub fn new(connection: Connection, key: MacKey, access_ttl: Duration) -> SharedCache {
         let forged = Mutex::new((0, Throttle::default()));
-        SharedCache(Arc::new(Inner { connection, key, access_ttl, forged }))
+        SharedCache(Arc::new(Inner { connection, key, access_ttl, forged, forgotten: Mutex::default() }))
     }
 
     /// Values whose MAC was missing or wrong: each a critical security event, and a miss.
@@ -55,11 +58,28 @@ impl SharedCache {
         self.0.forged.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// What others said of the event's user or venue so far does not count here any more. To be called before the
+    /// region forgets it, so that nothing old comes back from Redis.
+    pub fn overtaken_by(&self, event: &Event) {
+        let whose = match event {
+            Event::ForgetUser { tenant, sub } => user_key(tenant, sub),
+            Event::Venue { id, .. } => generation_key(id),
+            _ => return,
+        };
+        self.forgotten().note(whose, clock::wall_seconds());
+    }
+
+    /// Events may have been missed: nothing that others said so far counts any more.
+    pub fn overtaken(&self) {
+        self.forgotten().note_all(clock::wall_seconds());
+    }
+
     /// A hit without a record is a user that auth-service does not know.
     pub async fn user(&self, tenant: &str, user: &str) -> Result<Found<Option<UserRecord>>, CallFault> {
         let key = user_key(tenant, user);
         let value = self.0.connection.call(Operation::CacheRead, get(&key)).await?;
         let found: Option<Cached<Option<UserRecord>>> = self.opened("user", &key, &value);
+        let found = found.filter(|cached| self.forgotten().admits(&key, cached.at));
         Ok(fresh(found, |record| if record.is_some() { USER_TTL } else { USER_UNKNOWN_TTL }))
     }
 
@@ -93,8 +113,13 @@ impl SharedCache {
         let generation = generation(&replies.next().ok_or(CallFault::Link("replies are missing"))??);
         let found: Option<Cached<VenueAccess>> = self.opened("venue_access", &key, &value);
         let found = fresh(found, |access| self.access_ttl(access));
+        let stands = |cached: &Cached<VenueAccess>| {
+            cached.value.generation == generation
+                && self.forgotten().admits(&generation_key(question.venue), cached.at)
+                && self.forgotten().admits(&user_key(question.tenant, question.user), cached.at)
+        };
         let current = match found {
-            Found::Hit(cached) if cached.value.generation == generation => Found::Hit(cached),
+            Found::Hit(cached) if stands(&cached) => Found::Hit(cached),
             Found::Hit(_) | Found::Miss => Found::Miss,
         };
         Ok((current, generation))
@@ -121,6 +146,10 @@ impl SharedCache {
         let ids: Vec<&str> = cached.value.iter().map(|venue| venue.id.as_str()).collect();
         let generations = self.generations(&ids).await?;
         let current = cached.value.iter().map(|venue| venue.generation).eq(generations);
+        let forgotten = self.forgotten();
+        let current = current
+            && forgotten.admits(&user_key(tenant, user), cached.at)
+            && ids.iter().all(|venue| forgotten.admits(&generation_key(venue), cached.at));
         Ok(if current { Found::Hit(cached) } else { Found::Miss })
     }
 
@@ -189,6 +218,10 @@ impl SharedCache {
                 None
             }
         }
+    }
+
+    fn forgotten(&self) -> MutexGuard<'_, Forgotten> {
+        self.0.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn report(&self, cache: &'static str) {

@@ -2,7 +2,9 @@
 
 use super::{ExitCode, complain};
 use crate::admin::{Admin, Current, sockets};
+use crate::cluster::endpoint::EndpointFault;
 use crate::cluster::publisher::Publisher;
+use crate::cluster::reads::Reads;
 use crate::control::Answerer;
 use crate::export::render::Facts;
 use crate::export::security_log::SecurityLog;
@@ -159,12 +161,14 @@ async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFa
         region = %region.boot_id(),
         "listening"
     );
-    let withdrawals = follow_revocations(&settings, region)?;
+    let access_ttl = Duration::from_secs(settings.identity.venue_access_ttl_s);
+    let reads = Reads::new(settings.supervisor.redis.as_ref(), access_ttl).map_err(redis_fault)?;
+    let withdrawals = follow_revocations(&settings, region, &reads)?;
     let spawner = spawner(&settings, listeners, region)?;
     let notifier = Notifier::new(&NotifyEnvironment::read());
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool)));
     let hooks = hooks(&exporter);
-    let answerer = Answerer::new(&settings, region, withdrawals)
+    let answerer = Answerer::new(&settings, region, withdrawals, reads)
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
     let answerer = Arc::new(answerer);
     look_on(settings, admin, region, spool.clone(), Rc::clone(&exporter), workers);
@@ -244,17 +248,22 @@ fn look_on(
 fn follow_revocations(
     settings: &Settings,
     region: &'static SupervisorRegion,
+    reads: &Reads,
 ) -> Result<Withdrawals, StartFault> {
     let tokens = &settings.worker.tokens;
     let mirror = Mirror::new(region, tokens.digest_key.expose(), tokens.clock_skew_s);
+    let mirror = mirror.before(reads.shared.clone());
     let Some(redis) = &settings.supervisor.redis else {
         return Ok(Withdrawals::new(mirror, None));
     };
     let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let publisher = Publisher::new(node, tokens.clock_skew_s);
-    mirror::follow(redis, mirror.clone(), publisher.clone())
-        .map_err(|fault| StartFault::system("Redis cannot be used")(io::Error::other(fault)))?;
+    mirror::follow(redis, mirror.clone(), publisher.clone()).map_err(redis_fault)?;
     Ok(Withdrawals::new(mirror, Some(publisher)))
+}
+
+fn redis_fault(fault: EndpointFault) -> StartFault {
+    StartFault::system("Redis cannot be used")(io::Error::other(fault))
 }
 
 /// The region lives as long as the process, as its mappings do.

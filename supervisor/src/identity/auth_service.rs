@@ -218,6 +218,17 @@ impl UserStatus {
         }
     }
 
+    /// The platform's word for it; every status that lets a user in has the same.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+            Self::Banned => "BANNED",
+            Self::Deleted => "DELETED",
+        }
+    }
+
     /// Any other is a 401 with reason `user_inactive`.
     #[must_use]
     pub fn is_active(self) -> bool {

@@ -105,6 +105,46 @@ async fn another_generation_voids_decisions_and_lists() {
 }
 
 #[tokio::test]
+async fn what_an_event_has_overtaken_is_a_miss_here_until_it_is_said_again() {
+    let server = Server::start().await;
+    let (a, b) = (cache(&server), cache(&server));
+    let now = clock::wall_seconds();
+    let question = AccessQuestion { tenant: "t", user: "u", venue: "v", permission: None };
+    let access = VenueAccess { allowed: true, role: None, permissions: Vec::new(), generation: 0 };
+    let list = [VenueListed { id: "v".into(), generation: 0 }];
+    let say = async |at| {
+        a.store_user("t", "u", at, Some(&user())).await.expect("Redis is up");
+        a.store_access(question, at, &access).await.expect("Redis is up");
+        a.store_list("t", "u", at, &list).await.expect("Redis is up");
+    };
+    let hits = async || {
+        let user = b.user("t", "u").await.expect("Redis is up") != Found::Miss;
+        let access = b.access(question).await.expect("Redis is up").0 != Found::Miss;
+        (user, access, b.list("t", "u").await.expect("Redis is up") != Found::Miss)
+    };
+    say(now - 10).await;
+    assert_eq!(hits().await, (true, true, true));
+    b.overtaken_by(&Event::Venue { id: "V".into(), generation: None });
+    assert_eq!(hits().await, (true, false, false), "ids compare without case");
+    b.overtaken_by(&Event::ForgetUser { tenant: "T".into(), sub: "U".into() });
+    assert_eq!(hits().await, (false, false, false));
+    assert_ne!(a.user("t", "u").await.expect("Redis is up"), Found::Miss, "another node has not heard of it");
+    a.overtaken();
+    assert_eq!(a.user("t", "u").await.expect("Redis is up"), Found::Miss);
+    b.overtaken_by(&Event::Tenant { tenant: "t".into(), epoch: now });
+    assert_eq!(b.forged() + a.forged(), 0);
+}
+
+#[tokio::test]
+async fn another_spelling_of_a_venue_has_the_same_generation() {
+    let server = Server::start().await;
+    let cache = cache(&server);
+    cache.advance_generation("v").await.expect("Redis is up");
+    let question = AccessQuestion { tenant: "t", user: "u", venue: "V", permission: None };
+    assert_eq!(cache.access(question).await.expect("Redis is up").1, 1);
+}
+
+#[tokio::test]
 async fn an_api_key_is_found_under_the_first_template_that_has_it() {
     let server = Server::start().await;
     let connection = Connection::new(&server.settings()).expect("the settings make a client");

@@ -2,6 +2,7 @@
 
 use super::super::names;
 use super::{Hooks, Notifier, Reactor};
+use crate::cluster::reads::Reads;
 use crate::control::Answerer;
 use crate::mirror::{Mirror, Withdrawals};
 use crate::process::listeners::Listeners;
@@ -103,8 +104,8 @@ fn answerer(region: &'static SupervisorRegion) -> Answerer {
     let loaded = load(&Sources { environment, ..Sources::default() }).expect("a valid configuration");
     let mut settings = loaded.settings;
     names::intern(region, &mut settings.worker).expect("the names fit");
-    Answerer::new(&settings, region, Withdrawals::new(Mirror::new(region, &[7; 32], 30), None))
-        .expect("the services are configured")
+    let withdrawals = Withdrawals::new(Mirror::new(region, &[7; 32], 30), None);
+    Answerer::new(&settings, region, withdrawals, Reads::default()).expect("the services are configured")
 }
 
 /// Who watches the node and sends signals.
