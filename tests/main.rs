@@ -18,5 +18,6 @@ mod local_answers;
 mod worker_crash;
 mod soak;
 mod drain;
+mod keys;
 mod configuration;
 mod regressions;

@@ -5,4 +5,5 @@
 
 pub mod frames;
 pub mod asks;
+pub mod key_set;
 pub mod link;

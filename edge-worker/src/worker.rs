@@ -3,10 +3,12 @@
 use crate::clock;
 use crate::config::WorkerSettings;
 use crate::control::frames::{ToSupervisor, ToWorker};
+use crate::control::key_set::{Holding, KeySet};
 use crate::control::link::Asks;
 use crate::http::encode::HttpDate;
 use crate::http::head::RequestHead;
 use crate::identity::digests::Digests;
+use crate::identity::keys::{KeyFault, KeyRing};
 use crate::identity::roles::RoleIds;
 use crate::identity::verifier::Verifier;
 use crate::inheritance::{Inheritance, Leave, read_settings};
@@ -41,7 +43,9 @@ pub struct Worker {
     pub slot: WorkerSlot,
     pub settings: WorkerSettings,
     pub routes: RouteTable,
-    pub verifier: Verifier,
+    /// Never borrowed across an await, so its keys can be exchanged between any two requests.
+    pub verifier: RefCell<Verifier>,
+    pub keys: Holding,
     pub digests: Digests,
     pub roles: RoleIds,
     pub policy: Policy,
@@ -130,7 +134,8 @@ impl Worker {
         Ok(Worker {
             slot,
             routes: RouteTable::new(std::mem::take(&mut settings.routes)),
-            verifier,
+            verifier: RefCell::new(verifier),
+            keys: Holding::default(),
             digests,
             roles,
             policy,
@@ -170,7 +175,11 @@ impl Worker {
         let mut control = Stream::from_unix(control, driver, &still)?;
         let asks = Stream::from_unix(asks, driver, &still)?;
         let asking = Rc::clone(&self);
-        io::spawn(async move { asking.asks.carry(asks).await });
+        io::spawn(async move {
+            asking.asks.carry(asks, |set| asking.adopt(&set)).await;
+            asking.keys.end();
+        });
+        self.keys.first().await?;
         let listeners: Vec<Rc<Listener>> = listeners
             .into_iter()
             .map(|listener| Listener::from_std(listener, driver).map(Rc::new))
@@ -188,6 +197,14 @@ impl Worker {
         let frame = ToSupervisor::Drained { finished: self.load.finished.get(), cut: self.load.cut.get() };
         self.tell(&mut control, frame).await;
         Ok(leave)
+    }
+
+    /// Works with these keys from now on.
+    fn adopt(&self, set: &KeySet) -> Result<(), KeyFault> {
+        let ring = KeyRing::new(&self.settings.tokens, &set.keys)?;
+        self.verifier.borrow_mut().exchange(ring);
+        self.keys.note(set);
+        Ok(())
     }
 
     /// Time: the wheel, the heartbeat, the sweep of idle upstream connections, and how late the loop is.

@@ -90,7 +90,10 @@ pub fn enter() -> std::process::ExitCode {
     match command.unwrap_or(Command::Run) {
         Command::Worker(arguments) => worker::run(&arguments).into(),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Run => with_settings(&sources(), run::run).into(),
+        Command::Run => {
+            let sources = sources();
+            with_settings(&sources, |loaded| run::run(loaded, sources.clone())).into()
+        }
         Command::Check { print } => with_settings(&sources(), |loaded| check::run(&loaded, print)).into(),
         Command::Routes => with_settings(&sources(), |loaded| routes::run(&loaded)).into(),
     }

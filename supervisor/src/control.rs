@@ -1,17 +1,19 @@
 //! The supervisor's end of the workers' asks: reads questions, has them answered side by side, writes answers.
 //!
-//! A worker that asks too much is told so at once; one that does not read its answers is not waited for.
+//! A worker that asks too much is told so at once; one that does not read its answers is not waited for. The public
+//! keys travel here, too: the newest set comes before any answer that was given after it.
 
 pub mod answerer;
 
 pub use answerer::Answerer;
 
-use edge_worker::control::asks::{self, Answer, Answered, Asked};
+use edge_worker::control::asks::{self, Answer, Answered, Asked, Said};
+use edge_worker::control::key_set::KeySet;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Questions of one worker that are worked on at a time.
 const RUNNING_MAX: usize = 1_024;
@@ -19,11 +21,22 @@ const RUNNING_MAX: usize = 1_024;
 const ANSWERS_MAX: usize = 4_096;
 const READ_BYTES: usize = 16 * 1024;
 
-/// Serves one worker until its channel ends.
+/// Serves one worker until its channel ends, in either direction.
 pub async fn serve(slot: usize, channel: UnixStream, answerer: Arc<Answerer>) {
-    let (mut incoming, outgoing) = channel.into_split();
+    let (incoming, outgoing) = channel.into_split();
     let (answered, answers) = mpsc::channel(ANSWERS_MAX);
-    tokio::spawn(write(outgoing, answers));
+    tokio::select! {
+        () = write(outgoing, answers, answerer.keys()) => {}
+        () = read(slot, incoming, answered, &answerer) => {}
+    }
+}
+
+async fn read(
+    slot: usize,
+    mut incoming: OwnedReadHalf,
+    answered: mpsc::Sender<Answered>,
+    answerer: &Arc<Answerer>,
+) {
     let running = Arc::new(Semaphore::new(RUNNING_MAX));
     let mut bytes = Vec::with_capacity(READ_BYTES);
     loop {
@@ -33,10 +46,10 @@ pub async fn serve(slot: usize, channel: UnixStream, answerer: Arc<Answerer>) {
         }
         loop {
             match asks::decode::<Asked>(&mut bytes) {
-                Ok(Some(asked)) => take(asked, &running, &answered, &answerer),
+                Ok(Some(asked)) => take(asked, &running, &answered, answerer),
                 Ok(None) => break,
                 Err(fault) => {
-                    tracing::error!(slot, fault = %fault, "a worker's asks cannot be read; it goes without answers");
+                    tracing::error!(slot, fault = %fault, "a worker's asks cannot be read");
                     return;
                 }
             }
@@ -60,11 +73,35 @@ fn take(asked: Asked, running: &Arc<Semaphore>, answered: &mpsc::Sender<Answered
     });
 }
 
-async fn write(mut outgoing: OwnedWriteHalf, mut answers: mpsc::Receiver<Answered>) {
+/// Writes the keys that hold, then answers, and the keys again each time they change.
+async fn write(
+    mut outgoing: OwnedWriteHalf,
+    mut answers: mpsc::Receiver<Answered>,
+    mut keys: watch::Receiver<Arc<KeySet>>,
+) {
     let mut bytes = Vec::new();
-    while let Some(answer) = answers.recv().await {
+    keys.mark_changed();
+    loop {
+        let answer = tokio::select! {
+            biased;
+            Ok(()) = keys.changed() => None,
+            answer = answers.recv() => match answer {
+                Some(answer) => Some(answer),
+                None => return,
+            },
+        };
         bytes.clear();
-        if asks::encode(&answer, &mut bytes) && outgoing.write_all(&bytes).await.is_err() {
+        // An answer may be one to a question that brought new keys about.
+        if keys.has_changed().is_ok_and(|changed| changed) || answer.is_none() {
+            let set = KeySet::clone(&keys.borrow_and_update());
+            let whole = asks::encode(&Said::Keys(set), &mut bytes);
+            debug_assert!(whole, "a set fits into a frame");
+        }
+        if let Some(answer) = answer {
+            // One that is too long is not sent; the worker's deadline ends the ask.
+            let _ = asks::encode(&Said::Answered(answer), &mut bytes);
+        }
+        if outgoing.write_all(&bytes).await.is_err() {
             return;
         }
     }

@@ -9,6 +9,7 @@ pub mod process;
 pub mod identity;
 pub mod cluster;
 pub mod mirror;
+pub mod keys;
 pub mod probes;
 pub mod admin;
 pub mod export;

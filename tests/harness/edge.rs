@@ -98,6 +98,13 @@ impl Command {
         self
     }
 
+    /// Replaces the command line.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Command {
+        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self
+    }
+
     #[must_use]
     pub fn workers(self, count: usize) -> Command {
         self.set("FLOODGATE_WORKERS", &count.to_string())

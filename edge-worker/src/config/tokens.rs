@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenSettings {
     pub algorithms: Vec<Algorithm>,
+    /// Those of the files. A worker finds none here: it is told the node's keys, and told again when they change
+    /// (`control::key_set`).
     pub keys: Vec<PublicKey>,
     /// `JWT_SECRET`, only with HS256.
     pub hs256_secret: Option<Secret<Vec<u8>>>,
@@ -62,23 +64,15 @@ pub struct PublicKey {
     pub fingerprint: u64,
 }
 
+/// As a JWKS holds it, so that a set of keys has a bounded size whatever the files look like.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyMaterial {
-    Pem(String),
-    /// RSA modulus and exponent, base64url as in a JWKS.
-    Rsa {
-        n: String,
-        e: String,
-    },
+    /// RSA modulus and exponent, base64url.
+    Rsa { n: String, e: String },
     /// P-256 point coordinates, base64url.
-    Ec {
-        x: String,
-        y: String,
-    },
+    Ec { x: String, y: String },
     /// Ed25519 point, base64url.
-    Ed {
-        x: String,
-    },
+    Ed { x: String },
 }
 
 /// `TENANT_ID_FORMAT`.

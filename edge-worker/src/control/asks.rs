@@ -7,6 +7,7 @@
 //! own, so that no ask can delay a drain. A document of a newer version may have fields that an older reader
 //! ignores, and a field that is new has a default: version N serves N-1.
 
+use super::key_set::KeySet;
 use crate::clock::UnixSeconds;
 use crate::config::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -157,6 +158,15 @@ pub struct Asked {
 pub struct Answered {
     pub id: u64,
     pub answer: Answer,
+}
+
+/// What the supervisor writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    Answered(Answered),
+    /// Not asked for: these keys hold from now on.
+    Keys(KeySet),
 }
 
 /// Why a channel of asks cannot be read any further.

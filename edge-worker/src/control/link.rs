@@ -3,8 +3,10 @@
 //! One task of the worker writes what was asked and reads what was answered; a request only waits on its own
 //! place here.
 
-use super::asks::{self, ASKS_WAITING_MAX, Answer, Answered, Asked, Question, Unanswered};
+use super::asks::{self, ASKS_WAITING_MAX, Answer, Answered, Asked, Question, Said, Unanswered};
+use super::key_set::KeySet;
 use crate::clock::Millis;
+use crate::identity::keys::KeyFault;
 use crate::net::io::Stream;
 use crate::net::join::join;
 use crate::net::wheel::Reason;
@@ -93,8 +95,9 @@ impl Asks {
         self.waiting.borrow().len()
     }
 
-    /// Carries asks and answers until the supervisor is gone; then everything that waits ends.
-    pub async fn carry(&self, mut channel: Stream) {
+    /// Carries asks and answers until the supervisor is gone; then everything that waits ends. `adopt` takes each set
+    /// of keys; one that it cannot use ends the channel.
+    pub async fn carry(&self, mut channel: Stream, adopt: impl Fn(KeySet) -> Result<(), KeyFault>) {
         let sides = channel.sides();
         let (mut reader, mut writer) = (sides.reader, sides.writer);
         let reading = async {
@@ -103,7 +106,7 @@ impl Asks {
                 bytes.reserve(READ_BYTES);
                 let filled = reader.read(bytes, Reason::Idle, u64::MAX / 2).await;
                 bytes = filled.buffer;
-                if filled.end.is_some() || !self.take(&mut bytes) {
+                if filled.end.is_some() || !self.take(&mut bytes, &adopt) {
                     break;
                 }
             }
@@ -121,10 +124,15 @@ impl Asks {
     }
 
     /// Settles every whole answer; `false` if the channel cannot be read any further.
-    fn take(&self, bytes: &mut Vec<u8>) -> bool {
+    fn take(&self, bytes: &mut Vec<u8>, adopt: &impl Fn(KeySet) -> Result<(), KeyFault>) -> bool {
         loop {
-            match asks::decode::<Answered>(bytes) {
-                Ok(Some(Answered { id, answer })) => {
+            match asks::decode::<Said>(bytes) {
+                Ok(Some(Said::Keys(set))) => {
+                    if adopt(set).is_err() {
+                        return false;
+                    }
+                }
+                Ok(Some(Said::Answered(Answered { id, answer }))) => {
                     // An answer that comes after its deadline has nobody waiting any more.
                     if let Some(place) = self.waiting.borrow_mut().get_mut(&id) {
                         place.settle(Ok(answer));

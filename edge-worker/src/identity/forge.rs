@@ -6,6 +6,7 @@ use crate::clock::UnixSeconds;
 use crate::config::NameTable;
 use crate::config::routes::Row;
 use crate::config::secret::Secret;
+use crate::config::tokens::keys::from_pem;
 use crate::config::tokens::{
     Algorithm, KeyMaterial, PermissionSource, PublicKey, TenantFormat, TokenSettings,
 };
@@ -17,7 +18,6 @@ use shm::token_cache::TokenCache;
 
 pub const CURRENT: &str = include_str!("../../../tests/keys/current.public.pem");
 pub const PREVIOUS: &str = include_str!("../../../tests/keys/previous.public.pem");
-pub const WEAK: &str = include_str!("../../../tests/keys/weak1024.public.pem");
 pub const EC: &str = include_str!("../../../tests/keys/ec.public.pem");
 pub const ED: &str = include_str!("../../../tests/keys/ed.public.pem");
 pub const SECRET: &[u8] = b"a secret of the tests, long enough for HMAC";
@@ -113,14 +113,13 @@ pub fn settings() -> TokenSettings {
 pub fn open_settings() -> TokenSettings {
     let mut settings = settings();
     settings.algorithms = vec![Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa, Algorithm::Hs256];
-    settings.keys.push(key("ec", Algorithm::Es256, KeyMaterial::Pem(EC.to_owned()), 3));
-    settings.keys.push(key("ed", Algorithm::EdDsa, KeyMaterial::Pem(ED.to_owned()), 4));
+    settings.keys.extend([public("ec", EC, 3), public("ed", ED, 4)]);
     settings.hs256_secret = Some(Secret::new(SECRET.to_vec()));
     settings
 }
 
 pub fn public(kid: &str, pem: &str, fingerprint: u64) -> PublicKey {
-    key(kid, Algorithm::Rs256, KeyMaterial::Pem(pem.to_owned()), fingerprint)
+    PublicKey { fingerprint, ..from_pem(pem, kid).expect("a public key") }
 }
 
 pub fn key(kid: &str, algorithm: Algorithm, material: KeyMaterial, fingerprint: u64) -> PublicKey {

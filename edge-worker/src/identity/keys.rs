@@ -44,9 +44,9 @@ impl KeyRing {
     ///
     /// # Errors
     /// A key that cannot be read.
-    pub fn new(settings: &TokenSettings) -> Result<KeyRing, KeyFault> {
+    pub fn new(settings: &TokenSettings, public: &[PublicKey]) -> Result<KeyRing, KeyFault> {
         let mut keys = Vec::new();
-        for key in &settings.keys {
+        for key in public {
             if settings.algorithms.contains(&key.algorithm) {
                 keys.push(public_key(key).ok_or_else(|| KeyFault::Unreadable(key.kid.clone()))?);
             }
@@ -135,11 +135,8 @@ fn shared_key(secret: &Secret<Vec<u8>>, digest_key: &Secret<[u8; 32]>) -> Result
 
 fn decoding_key(key: &PublicKey) -> Option<DecodingKey> {
     let read = match (key.algorithm, &key.material) {
-        (Algorithm::Rs256, KeyMaterial::Pem(pem)) => DecodingKey::from_rsa_pem(pem.as_bytes()),
         (Algorithm::Rs256, KeyMaterial::Rsa { n, e }) => DecodingKey::from_rsa_components(n, e),
-        (Algorithm::Es256, KeyMaterial::Pem(pem)) => DecodingKey::from_ec_pem(pem.as_bytes()),
         (Algorithm::Es256, KeyMaterial::Ec { x, y }) => DecodingKey::from_ec_components(x, y),
-        (Algorithm::EdDsa, KeyMaterial::Pem(pem)) => DecodingKey::from_ed_pem(pem.as_bytes()),
         (Algorithm::EdDsa, KeyMaterial::Ed { x }) => DecodingKey::from_ed_components(x),
         _ => return None,
     };
@@ -148,11 +145,10 @@ fn decoding_key(key: &PublicKey) -> Option<DecodingKey> {
 
 /// A key of a wrong size would only show as a bad signature of every token.
 fn is_well_sized(algorithm: Algorithm, material: &DecodingKey) -> bool {
-    match (algorithm, material.kind()) {
-        (Algorithm::Es256, DecodingKeyKind::SecretOrDer(point)) => point.len() == EC_POINT_BYTES,
-        (Algorithm::EdDsa, DecodingKeyKind::SecretOrDer(point)) => point.len() == ED_POINT_BYTES,
-        (_, DecodingKeyKind::SecretOrDer(der)) => der.len() > RSA_MODULUS_BYTES_MIN,
-        (_, DecodingKeyKind::RsaModulusExponent { n, .. }) => n.len() >= RSA_MODULUS_BYTES_MIN,
+    match material.kind() {
+        DecodingKeyKind::SecretOrDer(point) if algorithm == Algorithm::Es256 => point.len() == EC_POINT_BYTES,
+        DecodingKeyKind::SecretOrDer(point) => point.len() == ED_POINT_BYTES,
+        DecodingKeyKind::RsaModulusExponent { n, .. } => n.len() >= RSA_MODULUS_BYTES_MIN,
     }
 }
 

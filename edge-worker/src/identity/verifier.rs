@@ -34,7 +34,7 @@ impl Verifier {
     /// A key that cannot be read, or a name table without the roles.
     pub fn new(settings: &TokenSettings, names: &NameTable) -> Result<Verifier, KeyFault> {
         Ok(Verifier {
-            keys: KeyRing::new(settings)?,
+            keys: KeyRing::new(settings, &settings.keys)?,
             issuers: settings.issuers.clone(),
             audiences: settings.audiences.clone(),
             skew_s: i64::from(settings.clock_skew_s),
@@ -44,6 +44,11 @@ impl Verifier {
             permissions: names.permissions.iter().cloned().collect(),
             fingerprint: fingerprint(settings, names),
         })
+    }
+
+    /// Verifies with other keys from now on. What was verified with a key that is gone counts no more.
+    pub fn exchange(&mut self, keys: KeyRing) {
+        self.keys = keys;
     }
 
     /// What a token says, once all of it has been proven.
@@ -108,12 +113,6 @@ impl Verifier {
     #[must_use]
     pub fn digest(&self, token: &[u8]) -> [u8; 32] {
         *blake3::keyed_hash(&self.digest_key, token).as_bytes()
-    }
-
-    /// The region id of a role.
-    #[must_use]
-    pub fn role_id(&self, role: Role) -> u16 {
-        self.roles.id(role)
     }
 
     /// The role with this region id.

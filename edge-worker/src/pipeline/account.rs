@@ -255,7 +255,7 @@ impl Ledger {
             },
             user: principal.map_or(b"", |principal| principal.subject().as_bytes()),
             tenant: principal.map_or(b"", |principal| principal.tenant().as_bytes()),
-            role: principal.map_or(0, |principal| self.worker.verifier.role_id(principal.role())),
+            role: principal.map_or(0, |principal| self.worker.roles.id(principal.role())),
             client: self.client,
             user_agent: self.user_agent.bytes(bytes),
             bytes_in: ending.bytes_in,

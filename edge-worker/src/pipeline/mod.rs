@@ -206,7 +206,8 @@ fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<authenticat
     let authorization = authenticate::authorization(request);
     let now = clock::wall_seconds();
     let cache = &worker.shared.token_cache;
-    let result = authenticate::authenticate(authorization, &worker.verifier, cache, worker.slot, now);
+    let result =
+        authenticate::authenticate(authorization, &worker.verifier.borrow(), cache, worker.slot, now);
     let took_ns = clock::now().since(began).as_nanos() as u64;
     match result {
         Ok((principal, outcome)) => {

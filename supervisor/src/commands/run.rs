@@ -10,6 +10,7 @@ use crate::export::render::Facts;
 use crate::export::security_log::SecurityLog;
 use crate::export::spool::Spool;
 use crate::export::{self, Exporter};
+use crate::keys::{Keys, reload};
 use crate::mirror::{self, Mirror, Withdrawals};
 use crate::probes::{self, Board};
 use crate::process::handover;
@@ -26,7 +27,7 @@ use crate::process::signals::Signals;
 use crate::process::spawn::{Fence, OWN_EXECUTABLE, Spawner};
 use edge_worker::clock;
 use edge_worker::config::problem::Problem;
-use edge_worker::config::{Loaded, Settings, SupervisorSettings};
+use edge_worker::config::{Loaded, Settings, Sources, SupervisorSettings};
 use shm::readiness::NodePhase;
 use shm::{SLOTS_MAX, SupervisorRegion};
 use std::cell::RefCell;
@@ -36,7 +37,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
 /// How long the last log lines may take to be written.
@@ -64,9 +65,9 @@ impl StartFault {
     }
 }
 
-/// Runs the node until it is told to leave.
+/// Runs the node until it is told to leave. `sources` is where `loaded` came from.
 #[must_use]
-pub fn run(loaded: Loaded) -> ExitCode {
+pub fn run(loaded: Loaded, sources: Sources) -> ExitCode {
     let spool = match Spool::stdout() {
         Ok(spool) => spool,
         Err(cause) => {
@@ -77,7 +78,7 @@ pub fn run(loaded: Loaded) -> ExitCode {
     let lines = spool.clone();
     let (format, level) = (loaded.settings.supervisor.log_format, loaded.settings.worker.log_level);
     log::install(format, level, move || lines.line_writer());
-    let started = start(loaded, &spool);
+    let started = start(loaded, sources, &spool);
     // The last lines matter most; a reader that is stuck must not keep the process.
     spool.flush(FLUSH);
     match started {
@@ -101,7 +102,7 @@ fn exit_code(outcome: Outcome) -> ExitCode {
     }
 }
 
-fn start(loaded: Loaded, spool: &Spool) -> Result<Outcome, StartFault> {
+fn start(loaded: Loaded, sources: Sources, spool: &Spool) -> Result<Outcome, StartFault> {
     hardening::harden().map_err(StartFault::system("the process cannot be hardened"))?;
     let descriptors_max = hardening::raise_descriptor_limit()
         .map_err(StartFault::system("the limit on open descriptors cannot be raised"))?;
@@ -117,7 +118,7 @@ fn start(loaded: Loaded, spool: &Spool) -> Result<Outcome, StartFault> {
         .enable_all()
         .build()
         .map_err(StartFault::system("the supervisor's runtime cannot be made"))?;
-    LocalSet::new().block_on(&runtime, serve(loaded.settings, spool))
+    LocalSet::new().block_on(&runtime, serve(loaded.settings, sources, spool))
 }
 
 /// What is valid but deserves attention.
@@ -136,7 +137,7 @@ fn announce(loaded: &Loaded) {
 }
 
 /// Everything that can fail fails before the first worker runs.
-async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFault> {
+async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Result<Outcome, StartFault> {
     let signals = Signals::install().map_err(StartFault::system("signals cannot be received"))?;
     let (requested, requests) = mpsc::unbounded_channel();
     tokio::spawn(signals.forward(requested));
@@ -164,11 +165,12 @@ async fn serve(mut settings: Settings, spool: &Spool) -> Result<Outcome, StartFa
     let access_ttl = Duration::from_secs(settings.identity.venue_access_ttl_s);
     let reads = Reads::new(settings.supervisor.redis.as_ref(), access_ttl).map_err(redis_fault)?;
     let withdrawals = follow_revocations(&settings, region, &reads)?;
+    let (keys, reload) = keep_keys(&mut settings, sources)?;
     let spawner = spawner(&settings, listeners, region)?;
     let notifier = Notifier::new(&NotifyEnvironment::read());
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool)));
-    let hooks = hooks(&exporter);
-    let answerer = Answerer::new(&settings, region, withdrawals, reads)
+    let hooks = Hooks { reload: Box::new(move || reload.notify_one()), ..hooks(&exporter) };
+    let answerer = Answerer::new(&settings, region, withdrawals, reads, keys)
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
     let answerer = Arc::new(answerer);
     look_on(settings, admin, region, spool.clone(), Rc::clone(&exporter), workers);
@@ -210,6 +212,7 @@ fn hooks(exporter: &Rc<RefCell<Exporter>>) -> Hooks {
             reader.borrow_mut().drain_slot(slot);
         }),
         restarted: Box::new(move |slot| counter.borrow().restarted(slot)),
+        ..Hooks::none()
     }
 }
 
@@ -264,6 +267,17 @@ fn follow_revocations(
 
 fn redis_fault(fault: EndpointFault) -> StartFault {
     StartFault::system("Redis cannot be used")(io::Error::other(fault))
+}
+
+/// The public keys from here on: what workers receive with their settings holds none.
+fn keep_keys(settings: &mut Settings, sources: Sources) -> Result<(Arc<Keys>, Arc<Notify>), StartFault> {
+    let keys = Keys::new(&settings.worker.tokens)
+        .map_err(|fault| StartFault::system("the public keys cannot be used")(io::Error::other(fault)))?;
+    settings.worker.tokens.keys.clear();
+    let (keys, asked) = (Arc::new(keys), Arc::new(Notify::new()));
+    let running = settings.effective.clone();
+    drop(tokio::spawn(reload::run(sources, running, Arc::clone(&keys), Arc::clone(&asked))));
+    Ok((keys, asked))
 }
 
 /// The region lives as long as the process, as its mappings do.

@@ -11,16 +11,20 @@ use crate::identity::asker::Asker;
 use crate::identity::auth_service::AuthService;
 use crate::identity::service_jwt::Unable;
 use crate::identity::venue_service::VenueService;
+use crate::keys::Keys;
 use crate::mirror::Withdrawals;
 use edge_worker::config::NameTable;
 use edge_worker::config::Settings;
 use edge_worker::config::lookups::identity::IdentitySettings;
 use edge_worker::config::services::{Service, ServiceId};
 use edge_worker::control::asks::{Answer, Named, Person, Question, Withdrawal};
+use edge_worker::control::key_set::KeySet;
 use edge_worker::identity::digests::Digests;
 use edge_worker::identity::roles::RoleIds;
 use shared::Shared;
 use shm::SupervisorRegion;
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// One a node, so that equal questions of all workers meet.
 pub struct Answerer {
@@ -29,6 +33,7 @@ pub struct Answerer {
     region: &'static SupervisorRegion,
     withdrawals: Withdrawals,
     shared: Shared,
+    keys: Arc<Keys>,
     digests: Digests,
     names: NameTable,
     roles: RoleIds,
@@ -57,6 +62,7 @@ impl Answerer {
         region: &'static SupervisorRegion,
         withdrawals: Withdrawals,
         reads: Reads,
+        keys: Arc<Keys>,
     ) -> Result<Answerer, AnswererFault> {
         let identity: &IdentitySettings = &settings.identity;
         let worker = &settings.worker;
@@ -67,12 +73,19 @@ impl Answerer {
             region,
             withdrawals,
             shared: Shared::new(reads.shared),
+            keys,
             digests: Digests::new(*worker.tokens.digest_key.expose()),
             names: worker.names.clone(),
             roles: RoleIds::new(&worker.names).ok_or(AnswererFault::RolesUnnamed)?,
             user_stale_s: seconds(identity.user_stale_s),
             venue_access_ttl_s: seconds(identity.venue_access_ttl_s),
         })
+    }
+
+    /// The public keys, for a worker that has to be told.
+    #[must_use]
+    pub fn keys(&self) -> watch::Receiver<Arc<KeySet>> {
+        self.keys.watch()
     }
 
     pub async fn answer(&self, question: Question) -> Answer {

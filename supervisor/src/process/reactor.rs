@@ -123,7 +123,7 @@ impl Reactor {
                 tracing::info!(signal, "asked to leave");
                 self.take(Event::Terminate);
             }
-            Request::Reload => tracing::warn!("SIGHUP: reload is not built yet; nothing changes"),
+            Request::Reload => (self.hooks.reload)(),
             Request::Upgrade => tracing::warn!("SIGUSR2: upgrade is not built yet; nothing changes"),
         }
     }

@@ -8,13 +8,15 @@ pub struct Hooks {
     pub last_words: Box<dyn FnMut(WorkerSlot)>,
     /// Counts that a slot is started again.
     pub restarted: Box<dyn FnMut(WorkerSlot)>,
+    /// Has the files of the public keys read again.
+    pub reload: Box<dyn FnMut()>,
 }
 
 impl Hooks {
     /// Hooks that do nothing.
     #[must_use]
     pub fn none() -> Self {
-        Hooks { last_words: Box::new(|_| {}), restarted: Box::new(|_| {}) }
+        Hooks { last_words: Box::new(|_| {}), restarted: Box::new(|_| {}), reload: Box::new(|| {}) }
     }
 }
 

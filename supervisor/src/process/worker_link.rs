@@ -57,7 +57,7 @@ impl WorkerLink {
         });
         match opened {
             Ok(((incoming, outgoing), asks, end)) => {
-                tokio::spawn(control::serve(slot, asks, answerer));
+                tokio::spawn(serve(slot, asks, answerer, Arc::clone(&pidfd)));
                 tokio::spawn(Watch { slot, end, incoming, bytes: Vec::new(), notices }.run());
                 Ok(WorkerLink { pid, pidfd, control: outgoing })
             }
@@ -86,6 +86,14 @@ impl WorkerLink {
 
 fn kill(pidfd: &OwnedFd) {
     let _already_gone = pidfd_send_signal(pidfd, Signal::KILL);
+}
+
+/// Answers what the worker asks until that ends. A worker that cannot be told of keys any more must not go on with old
+/// ones.
+async fn serve(slot: usize, asks: UnixStream, answerer: Arc<Answerer>, pidfd: Arc<OwnedFd>) {
+    control::serve(slot, asks, answerer).await;
+    tokio::time::sleep(FAREWELL).await;
+    kill(&pidfd);
 }
 
 struct Watch {

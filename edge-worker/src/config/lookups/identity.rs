@@ -182,7 +182,6 @@ fn signs_user_tokens(token: &str, tokens: &TokenSettings) -> bool {
     tokens.keys.iter().any(|key| {
         let key = match &key.material {
             KeyMaterial::Rsa { n, e } => DecodingKey::from_rsa_components(n, e),
-            KeyMaterial::Pem(pem) => DecodingKey::from_rsa_pem(pem.as_bytes()),
             KeyMaterial::Ec { .. } | KeyMaterial::Ed { .. } => return false,
         };
         key.is_ok_and(|key| jsonwebtoken::decode::<serde_json::Value>(token, &key, &validation).is_ok())

@@ -91,7 +91,7 @@ pub fn from_pem(text: &str, kid: &str) -> Result<PublicKey, KeyProblem> {
         kid: kid.to_owned(),
         algorithm: part.algorithm(),
         fingerprint: part.fingerprint(),
-        material: KeyMaterial::Pem(pem),
+        material: part.material(),
     })
 }
 

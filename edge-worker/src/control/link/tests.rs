@@ -1,6 +1,6 @@
 //! A worker's asks over a real socket pair, with a supervisor that is a plain thread.
 
-use super::super::asks::{ListAnswer, Person, UserAnswer, decode, encode};
+use super::super::asks::{ListAnswer, Person, Said, UserAnswer, decode, encode};
 use super::*;
 use crate::clock;
 use crate::config::IoDriver;
@@ -29,7 +29,7 @@ fn carried(driver: Driver, ours: UnixStream) -> Rc<Asks> {
     let wheel = Rc::new(Wheel::new(clock::now().millis()));
     let channel = Stream::from_unix(ours, driver, &wheel).expect("a socket pair can be adopted");
     let carrying = Rc::clone(&asks);
-    spawn(async move { carrying.carry(channel).await });
+    spawn(async move { carrying.carry(channel, |_| Ok(())).await });
     asks
 }
 
@@ -64,7 +64,7 @@ fn every_ask_gets_its_own_answer_in_whatever_order_they_come() {
             for asked in [second, first] {
                 let Question::User { user } = asked.question else { panic!("only users were asked for") };
                 let answer = Answer::User(UserAnswer::Live { role: user.subject, degraded: false });
-                assert!(encode(&Answered { id: asked.id, answer }, &mut out));
+                assert!(encode(&Said::Answered(Answered { id: asked.id, answer }), &mut out));
             }
             theirs.write_all(&out).expect("the worker's end is open");
             theirs
@@ -95,7 +95,8 @@ fn an_ask_that_nobody_answers_ends_at_its_deadline_and_a_late_answer_is_nobodys(
         let (outcome, ()) = join(asks.ask(late, now), clock).await;
         assert_eq!(outcome, Err(Unanswered::Late));
         let mut out = Vec::new();
-        assert!(encode(&Answered { id: 0, answer: Answer::VenueList(ListAnswer::Staff) }, &mut out));
+        let answered = Answered { id: 0, answer: Answer::VenueList(ListAnswer::Staff) };
+        assert!(encode(&Said::Answered(answered), &mut out));
         theirs.write_all(&out).expect("the worker's end is open");
         sleep(Duration::from_millis(20)).await;
         assert_eq!(asks.waiting(), 0);

@@ -1,16 +1,14 @@
 //! Loading keys, and which key may verify what.
 
 use super::*;
-use crate::identity::forge::{
-    self, CURRENT, EC, ED, PREVIOUS, Signer, WEAK, key, open_settings, public, settings,
-};
+use crate::identity::forge::{self, CURRENT, EC, ED, Signer, key, open_settings, public, settings};
 
 fn ring(settings: &TokenSettings) -> KeyRing {
-    KeyRing::new(settings).expect("readable keys")
+    KeyRing::new(settings, &settings.keys).expect("readable keys")
 }
 
 fn fault(settings: &TokenSettings) -> Option<KeyFault> {
-    KeyRing::new(settings).err()
+    KeyRing::new(settings, &settings.keys).err()
 }
 
 /// Message and signature of a token.
@@ -162,17 +160,14 @@ fn a_key_that_is_not_a_public_key_of_its_algorithm_is_refused() {
     let text = |text: &str| text.to_owned();
     let short = encode(&[1; 31]);
     let bad = [
-        (Algorithm::Rs256, KeyMaterial::Pem(text("no pem"))),
-        (Algorithm::Rs256, KeyMaterial::Pem(text(EC))),
-        (Algorithm::Rs256, KeyMaterial::Pem(text(WEAK))),
         (Algorithm::Rs256, KeyMaterial::Rsa { n: encode(&[255; 128]), e: text("AQAB") }),
         (Algorithm::Rs256, KeyMaterial::Rsa { n: text("!"), e: text("AQAB") }),
         (Algorithm::Rs256, KeyMaterial::Ed { x: encode(&[1; 32]) }),
-        (Algorithm::Es256, KeyMaterial::Pem(text(CURRENT))),
         (Algorithm::Es256, KeyMaterial::Ec { x: short.clone(), y: short.clone() }),
-        (Algorithm::EdDsa, KeyMaterial::Pem(text(PREVIOUS))),
+        (Algorithm::Es256, KeyMaterial::Ed { x: encode(&[1; 32]) }),
         (Algorithm::EdDsa, KeyMaterial::Ed { x: short }),
-        (Algorithm::Hs256, KeyMaterial::Pem(text(CURRENT))),
+        (Algorithm::EdDsa, public("", CURRENT, 1).material),
+        (Algorithm::Hs256, public("", CURRENT, 1).material),
     ];
     for (algorithm, material) in bad {
         let mut settings = open_settings();

@@ -4,8 +4,8 @@ use super::*;
 use crate::config::secret::Secret;
 use crate::config::tokens::PermissionSource;
 use crate::identity::forge::{
-    JTI, NOW, SUBJECT, Signer, TENANT, claims, claims_without, names, open_settings, public, raw_token,
-    settings, token, verifier,
+    EC, JTI, NOW, SUBJECT, Signer, TENANT, claims, claims_without, key, names, open_settings, public,
+    raw_token, settings, token, verifier,
 };
 use serde_json::{Value, json};
 
@@ -392,7 +392,7 @@ fn the_digest_is_keyed() {
 #[test]
 fn unusable_settings_make_no_verifier() {
     let mut unreadable = settings();
-    unreadable.keys.push(public("x", "no pem", 9));
+    unreadable.keys.push(key("x", Algorithm::Rs256, public("", EC, 9).material, 9));
     let fault = Verifier::new(&unreadable, &names(&[])).err();
     assert_eq!(fault, Some(KeyFault::Unreadable("x".to_owned())));
     assert_eq!(Verifier::new(&settings(), &NameTable::default()).err(), Some(KeyFault::RolesUnnamed));

@@ -4,6 +4,7 @@ use super::super::names;
 use super::{Hooks, Notifier, Reactor};
 use crate::cluster::reads::Reads;
 use crate::control::Answerer;
+use crate::keys::Keys;
 use crate::mirror::{Mirror, Withdrawals};
 use crate::process::listeners::Listeners;
 use crate::process::plan::{Outcome, Policy};
@@ -85,6 +86,7 @@ impl Node {
         let hooks = Hooks {
             last_words: Box::new(move |_| reaped.set(reaped.get() + 1)),
             restarted: Box::new(move |_| restarted.set(restarted.get() + 1)),
+            ..Hooks::none()
         };
         let answerer = Arc::new(answerer(self.region));
         let reactor =
@@ -105,7 +107,9 @@ fn answerer(region: &'static SupervisorRegion) -> Answerer {
     let mut settings = loaded.settings;
     names::intern(region, &mut settings.worker).expect("the names fit");
     let withdrawals = Withdrawals::new(Mirror::new(region, &[7; 32], 30), None);
-    Answerer::new(&settings, region, withdrawals, Reads::default()).expect("the services are configured")
+    let keys = Arc::new(Keys::new(&settings.worker.tokens).expect("usable keys"));
+    Answerer::new(&settings, region, withdrawals, Reads::default(), keys)
+        .expect("the services are configured")
 }
 
 /// Who watches the node and sends signals.

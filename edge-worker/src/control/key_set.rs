@@ -1,0 +1,72 @@
+//! The node's public keys on their way to a worker: the whole set, each time it changes.
+//!
+//! The supervisor alone reads files and addresses. It tells every worker the set that holds, before anything else and
+//! in step with the answers: whoever asked for newer keys has them when the answer is there. A worker accepts no
+//! connection before it knows its keys, so that one that starts late never works with old ones.
+
+use super::asks::ASK_BYTES_MAX;
+use crate::config::limits::KEYS_MAX;
+use crate::config::tokens::PublicKey;
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::task::{Poll, Waker};
+
+/// Every key that tokens are verified with, but for the shared secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySet {
+    /// From 1 upwards, in the order in which the sets hold.
+    pub version: u64,
+    pub keys: Vec<PublicKey>,
+}
+
+/// The longest key as a document: an RSA modulus of 8192 bits in base64url, its exponent, a kid of 128 characters each
+/// of which may be escaped, and the names of the members.
+const KEY_BYTES_MAX: usize = 1_366 + 8 + 2 * 128 + 256;
+const _: () = assert!(KEYS_MAX * KEY_BYTES_MAX + 1_024 <= ASK_BYTES_MAX, "a whole set fits into one frame");
+
+/// Which set a worker works with.
+#[derive(Default)]
+pub struct Holding {
+    version: Cell<u64>,
+    ended: Cell<bool>,
+    first: RefCell<Option<Waker>>,
+}
+
+impl Holding {
+    /// A set holds from now on.
+    pub fn note(&self, set: &KeySet) {
+        debug_assert!(set.version > self.version.get(), "sets come in order, and each once");
+        self.version.set(set.version);
+        self.wake();
+    }
+
+    /// No set will come any more.
+    pub fn end(&self) {
+        self.ended.set(true);
+        self.wake();
+    }
+
+    /// Waits for the first set. For one task.
+    ///
+    /// # Errors
+    /// If none will come.
+    pub async fn first(&self) -> io::Result<()> {
+        poll_fn(|context| match (self.version.get(), self.ended.get()) {
+            (0, true) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            (0, false) => {
+                self.first.replace(Some(context.waker().clone()));
+                Poll::Pending
+            }
+            _ => Poll::Ready(Ok(())),
+        })
+        .await
+    }
+
+    fn wake(&self) {
+        if let Some(waiting) = self.first.take() {
+            waiting.wake();
+        }
+    }
+}
