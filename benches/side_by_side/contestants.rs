@@ -26,19 +26,23 @@ pub struct Field {
 }
 
 impl Field {
-    pub fn start() -> Self {
+    /// `before` is the executable of an older Floodgate, which then takes part, too.
+    pub fn start(before: Option<PathBuf>) -> Self {
         let directory = std::env::temp_dir().join(format!("floodgate-bench-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a temporary directory can be made");
         let service = Service::bind();
         let upstream = service.port();
         let starter = Starter { directory: &directory, upstream };
-        let contestants = vec![
+        let own = Path::new(env!("CARGO_BIN_EXE_floodgate"));
+        let hs256 = [("JWT_ALGORITHMS", "HS256"), ("JWT_SECRET", tokens::SECRET)];
+        let mut contestants = vec![
             starter.forwarder(),
             starter.nginx(),
             starter.haproxy(),
-            starter.floodgate("floodgate", &[("JWT_ALGORITHMS", "HS256"), ("JWT_SECRET", tokens::SECRET)]),
+            starter.floodgate("floodgate", own, &hs256),
         ];
-        let rs256 = starter.floodgate("floodgate-rs256", &[("JWT_PUBLIC_KEY", tokens::PUBLIC_KEY)]);
+        contestants.extend(before.map(|before| starter.floodgate("before", &before, &hs256)));
+        let rs256 = starter.floodgate("floodgate-rs256", own, &[("JWT_PUBLIC_KEY", tokens::PUBLIC_KEY)]);
         Field { token: tokens::hs256(), service, contestants, rs256, directory }
     }
 
@@ -140,9 +144,9 @@ impl Starter<'_> {
         self.start("haproxy", port, command)
     }
 
-    fn floodgate(&self, name: &'static str, identity: &[(&str, &str)]) -> Contestant {
+    fn floodgate(&self, name: &'static str, executable: &Path, identity: &[(&str, &str)]) -> Contestant {
         let port = free_port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_floodgate"));
+        let mut command = Command::new(executable);
         command.arg("run").env_clear();
         command.env("NODE_ENV", "development").env("AUTH_USER_CHECK", "off").env("HOST", "127.0.0.1");
         command.env("PORT", port.to_string()).env("FLOODGATE_WORKERS", "1");

@@ -1,6 +1,6 @@
 //! Floodgate beside HAProxy, nginx and a forwarder that only copies bytes: CPU time a request, on one core.
 //!
-//! `cargo bench --bench side_by_side -- [--quick] [--only SCENARIO]`. Every contestant runs pinned to core 0;
+//! `cargo bench --bench side_by_side -- [--quick] [--only SCENARIO] [--rounds N] [--before FLOODGATE]`. Every contestant runs pinned to core 0;
 //! one single-threaded process on core 1 is the clients and the service at once. Contestants take turns in each
 //! round, the order rotates, and what is compared is the ratio within a round, never across them.
 #![allow(clippy::print_stdout, reason = "the report is this program's output")]
@@ -17,6 +17,7 @@ mod tokens;
 use contestants::{Contestant, Field};
 use generator::{Load, Pace, Shape};
 use report::{Cell, Report};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// One load under which all contestants are measured.
@@ -84,11 +85,13 @@ const SCENARIOS: [Scenario; 6] = [
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let (mut quick, mut only) = (false, None);
+    let (mut quick, mut only, mut before, mut rounds) = (false, None, None, None);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => quick = true,
             "--only" => only = arguments.next(),
+            "--before" => before = arguments.next().map(PathBuf::from),
+            "--rounds" => rounds = arguments.next().and_then(|rounds| rounds.parse::<usize>().ok()),
             "forwarder" => {
                 let port =
                     arguments.next().and_then(|port| port.parse().ok()).expect("forwarder LISTEN UPSTREAM");
@@ -98,18 +101,20 @@ fn main() {
                 return;
             }
             other => {
-                eprintln!("{other}: not an option; try --quick or --only SCENARIO");
+                eprintln!(
+                    "{other}: not an option; try --quick, --only SCENARIO, --rounds N or --before FLOODGATE"
+                );
                 std::process::exit(2);
             }
         }
     }
     measure::pin_to_core(1);
-    let field = Field::start();
+    let field = Field::start(before);
     let mut report = Report::new();
     for scenario in
         SCENARIOS.iter().filter(|scenario| only.as_deref().is_none_or(|only| only == scenario.name))
     {
-        let rounds = if quick { 2 } else { scenario.rounds };
+        let rounds = rounds.unwrap_or(if quick { 2 } else { scenario.rounds });
         let window = Duration::from_millis(if quick { 500 } else { 1_500 });
         report.scenario(scenario.name, scenario.says);
         for round in 0..rounds {

@@ -22,7 +22,7 @@ pub struct Report {
 }
 
 /// Whose figures every other is divided by, within a round.
-const BASES: [&str; 3] = ["haproxy", "nginx", "forwarder"];
+const BASES: [&str; 4] = ["haproxy", "nginx", "forwarder", "before"];
 
 impl Report {
     pub fn new() -> Self {
@@ -48,7 +48,7 @@ impl Report {
     pub fn markdown(&self) -> String {
         let mut text = String::from(
             "| scenario | contestant | CPU us/request (quartiles) | of haproxy | of nginx | of forwarder \
-             | requests/s | p50 us | p99 us | failed |\n|---|---|---|---|---|---|---|---|---|---|\n",
+             | of before | requests/s | p50 us | p99 us | failed |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for (scenario, _) in &self.scenarios {
             for contestant in &self.order {
@@ -63,7 +63,9 @@ impl Report {
                 );
                 for base in BASES {
                     match self.ratio(scenario, contestant, base) {
-                        Some(ratio) => _ = write!(text, " {:.2} |", ratio[1]),
+                        Some(ratio) => {
+                            _ = write!(text, " {:.2} ({:.2}-{:.2}) |", ratio[1], ratio[0], ratio[2])
+                        }
                         None => text.push_str(" - |"),
                     }
                 }

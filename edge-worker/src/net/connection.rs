@@ -82,7 +82,7 @@ impl Connection {
         head.reset();
         let after = match self.read_head(worker, &mut head).await {
             Ok(head_bytes) => pipeline::handle(worker, self, &head, head_bytes).await,
-            Err(Some(rejection)) => pipeline::refuse_head(worker, self, rejection).await,
+            Err(Some(rejection)) => Box::pin(pipeline::refuse_head(worker, self, rejection)).await,
             Err(None) => After::Abort,
         };
         worker.heads.borrow_mut().push(head);

@@ -211,7 +211,7 @@ async fn conclude(
             let persistence = if exchanged.in_step { persistence } else { Persistence::Close };
             let asker = Asker { method: ledger.method, path: &path, version: head.version(), persistence };
             let ending = Ending { rejection: Some(rejection), status: rejection.sentence().status, ..ending };
-            respond::refuse_after(worker, connection, ledger, asker, rejection, ending).await
+            Box::pin(respond::refuse_after(worker, connection, ledger, asker, rejection, ending)).await
         }
     }
 }

@@ -65,6 +65,19 @@ pub async fn handle(
     if let Ok(Decision::Forward(passage, granted)) = decision {
         return forward::forward(worker, connection, (head, head_bytes), ledger, passage, granted).await;
     }
+    // Boxed, as everything that few requests come to: each byte of this future is written for every request.
+    Box::pin(answer(worker, connection, (head, head_bytes), ledger, decision)).await
+}
+
+/// Answers a request that no service gets.
+async fn answer(
+    worker: &Rc<Worker>,
+    connection: &mut Connection,
+    (head, head_bytes): (&RequestHead, usize),
+    ledger: Ledger,
+    decision: Result<Decision, Rejection>,
+) -> After {
+    let bytes = connection.inbound.as_slice();
     // What the edge answers itself, it answers without reading a body: one that is not here yet closes the connection.
     let in_hand = bytes.len() - head_bytes;
     let body_bytes = match head.framing() {
@@ -88,7 +101,7 @@ pub async fn handle(
         Ok(Decision::Scrape(passage)) => {
             local::scrape(worker, connection, ledger, asker, head_bytes, passage).await
         }
-        Ok(Decision::Forward(..)) => unreachable!("forwarded above"),
+        Ok(Decision::Forward(..)) => unreachable!("forwarded by the caller"),
     };
     connection.consume(head_bytes + body_bytes.unwrap_or(0), &[]);
     after

@@ -63,7 +63,7 @@ pub async fn check(
             None => Ok(None),
         };
     }
-    match worker.asks.ask(question, asked_at).await {
+    match Box::pin(worker.asks.ask(question, asked_at)).await {
         Ok(Answer::User(UserAnswer::Live { role, .. })) => Ok(Some(Role::claimed(&role))),
         Ok(Answer::User(UserAnswer::Inactive)) => Err(Rejection::Unauthorized(TokenFault::UserInactive)),
         Ok(Answer::User(UserAnswer::NotFound)) => Err(Rejection::Unauthorized(TokenFault::UserNotFound)),

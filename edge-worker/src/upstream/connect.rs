@@ -87,7 +87,16 @@ impl Upstreams {
         self.target(service, instance).map_or("", |target| target.authority.as_str())
     }
 
-    /// A connection for one exchange. A new one takes at most `within_ms` and [`CONNECT_TIMEOUT_MS`].
+    /// A connection that waits for its next exchange, if there is one.
+    #[must_use]
+    pub fn idle(&self, destination: Destination, instance: usize) -> Option<Connected> {
+        let Destination::Service(service) = destination else { return None };
+        let pool = self.target(service, instance)?.pool;
+        let stream = self.pools.take(pool)?;
+        Some(Connected { stream, reused: true, pool: Some(pool) })
+    }
+
+    /// A new connection for one exchange, in at most `within_ms` and [`CONNECT_TIMEOUT_MS`].
     ///
     /// # Errors
     /// See [`ConnectFault`].
@@ -99,31 +108,16 @@ impl Upstreams {
         wheel: &Rc<SocketWheel>,
     ) -> Result<Connected, ConnectFault> {
         let within = Duration::from_millis(within_ms.min(CONNECT_TIMEOUT_MS));
-        let Destination::Service(service) = destination else {
-            let stream =
-                Stream::connect_unix(&self.scrape, within, wheel).await.map_err(ConnectFault::from)?;
-            return Ok(Connected { stream, reused: false, pool: None });
-        };
-        let target = self.target(service, instance).ok_or(ConnectFault::Unresolved)?;
-        if let Some(stream) = self.pools.take(target.pool) {
-            return Ok(Connected { stream, reused: true, pool: Some(target.pool) });
+        match destination {
+            Destination::Service(service) => {
+                let target = self.target(service, instance).ok_or(ConnectFault::Unresolved)?;
+                self.open(target, within, wheel).await
+            }
+            Destination::Supervisor => {
+                let stream = Stream::connect_unix(&self.scrape, within, wheel).await?;
+                Ok(Connected { stream, reused: false, pool: None })
+            }
         }
-        self.open(target, within, wheel).await
-    }
-
-    /// A connection that nobody has used, for the second attempt after a stale one.
-    ///
-    /// # Errors
-    /// See [`ConnectFault`].
-    pub async fn connect_anew(
-        &self,
-        service: ServiceId,
-        instance: usize,
-        within_ms: u64,
-        wheel: &Rc<SocketWheel>,
-    ) -> Result<Connected, ConnectFault> {
-        let target = self.target(service, instance).ok_or(ConnectFault::Unresolved)?;
-        self.open(target, Duration::from_millis(within_ms.min(CONNECT_TIMEOUT_MS)), wheel).await
     }
 
     async fn open(

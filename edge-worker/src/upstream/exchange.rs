@@ -170,15 +170,21 @@ impl Progress {
 pub async fn exchange(client: &mut Stream, call: Call<'_>, means: Means<'_>) -> Exchanged {
     let bodiless = call.framing == BodyFraming::None;
     let within_ms = remaining(&call, means);
-    let connecting = means.upstreams.connect(call.destination, call.instance, within_ms, means.wheel);
-    let connected = match connecting.await {
-        Ok(connected) => connected,
-        Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), bodiless),
+    let connected = match means.upstreams.idle(call.destination, call.instance) {
+        Some(connected) => connected,
+        None => {
+            let connecting = means.upstreams.connect(call.destination, call.instance, within_ms, means.wheel);
+            match Box::pin(connecting).await {
+                Ok(connected) => connected,
+                Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), bodiless),
+            }
+        }
     };
     let mut head = means.buffers.answer();
     let exchanged = match bodiless {
         true => repeat(client, call, connected, &mut head, means).await,
-        false => with_body(client, call, connected, &mut head, means).await,
+        // Boxed, as everything that few requests come to: the room for it is part of every request's future.
+        false => Box::pin(with_body(client, call, connected, &mut head, means)).await,
     };
     means.buffers.give_back_answer(head);
     exchanged
@@ -203,9 +209,10 @@ async fn repeat(
         // The vigil names this connection; it ends before another takes its place.
         drop(vigil);
         let stale = downloaded.end == DownloadEnd::NoAnswer(NoAnswer::Silent) && connected.reused;
-        if let (true, true, Destination::Service(service)) = (stale, repeatable, call.destination) {
+        if stale && repeatable {
             let within_ms = remaining(&call, means);
-            match means.upstreams.connect_anew(service, call.instance, within_ms, means.wheel).await {
+            let connecting = means.upstreams.connect(call.destination, call.instance, within_ms, means.wheel);
+            match Box::pin(connecting).await {
                 Ok(fresh) => connected = fresh,
                 Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), true),
             }
