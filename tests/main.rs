@@ -7,6 +7,7 @@ mod routes;
 mod authentication;
 mod users;
 mod shared_cache;
+mod venues;
 mod revocation;
 mod security_events;
 mod tenant_isolation;

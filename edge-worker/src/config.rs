@@ -64,13 +64,17 @@ pub struct WorkerSettings {
     pub names: NameTable,
 }
 
-/// How a token's user is checked, and what happens before the revocation store was seen; the rest of the look-ups
-/// is the supervisor's.
+/// How a token's user is checked, what happens before the revocation store was seen, and who may leave the tenant; the
+/// rest of the look-ups is the supervisor's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserSettings {
     pub check: lookups::identity::UserCheck,
     pub outage_policy: lookups::identity::OutagePolicy,
     pub revocation_cold: redis::ColdPolicy,
+    /// Whether venue-service is asked for one permission at a time.
+    pub venue_access: lookups::identity::VenueAccessMode,
+    /// `CROSS_TENANT_ADMIN`.
+    pub cross_tenant_admin: bool,
 }
 
 /// What only the supervisor needs.

@@ -121,9 +121,9 @@ impl Worker {
         let verifier = Verifier::new(&settings.tokens, &settings.names).map_err(|fault| fault.to_string())?;
         let digests = Digests::new(*settings.tokens.digest_key.expose());
         let roles = RoleIds::new(&settings.names).ok_or("the names of the roles are not in the region")?;
-        let source = settings.tokens.permission_source;
-        let policy =
-            Policy::new(&settings.routes, &settings.names, source).map_err(|fault| fault.to_string())?;
+        let (source, venues) = (settings.tokens.permission_source, settings.users.venue_access);
+        let policy = Policy::new(&settings.routes, &settings.names, source, venues)
+            .map_err(|fault| fault.to_string())?;
         let (authority, shared) = (region.authority(), region.shared());
         let block = &shared.workers[slot.index()];
         block.begin(std::process::id(), generation);

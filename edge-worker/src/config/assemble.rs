@@ -49,6 +49,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
             check: identity.user_check,
             outage_policy: identity.outage_policy,
             revocation_cold: supervisor.revocation_cold_policy,
+            venue_access: identity.venue_access_mode,
+            cross_tenant_admin: lookup.flag("CROSS_TENANT_ADMIN"),
         },
         names: NameTable::default(),
     };

@@ -1,4 +1,4 @@
-//! Calls the edge makes itself to auth-service and venue-service. Their rules hold already; the calls come later.
+//! Calls the edge makes itself to auth-service and venue-service.
 
 pub mod identity;
 
@@ -9,7 +9,7 @@ use super::rule::Rule;
 use super::services::ServiceId;
 use super::settings::Setting;
 
-const FEATURE: &str = "user and venue look-ups";
+const FEATURE: &str = "the remote check of tokens";
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting::new(
@@ -54,24 +54,21 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::Template(&["venueId"]),
         "Access check of venue-service: GET in mode bearer, POST in mode hmac",
     )
-    .preset_rule("`/api/v1/venues/{venueId}/check-access`; in mode hmac `/internal/access-check`")
-    .later(FEATURE),
+    .preset_rule("`/api/v1/venues/{venueId}/check-access`; in mode hmac `/internal/access-check`"),
     Setting::new(
         "VENUE_LIST_PATH",
         "lookups.venue_list_path",
         Rule::Template(&["userId"]),
         "A user's venues at venue-service",
     )
-    .preset_rule("`/api/v1/venues/user`; in mode hmac `/internal/users/{userId}/venues`")
-    .later(FEATURE),
+    .preset_rule("`/api/v1/venues/user`; in mode hmac `/internal/users/{userId}/venues`"),
     Setting::new(
         "VENUE_ACCESS_MODE",
         "lookups.venue_access_mode",
         Rule::Word(&["bearer", "hmac"]),
         "Ask venue-service with the user's token or with a signed request",
     )
-    .preset("bearer")
-    .later(FEATURE),
+    .preset("bearer"),
     Setting::new(
         "AUTH_REMOTE_VALIDATE",
         "lookups.remote_validate",
@@ -100,8 +97,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::Number(1, 86_400),
         "Life of a granted venue access in the cache",
     )
-    .preset("600")
-    .later(FEATURE),
+    .preset("600"),
     Setting::new("INTERNAL_SERVICE_NAME", "lookups.service_name", Rule::Names, "The edge's name in signed requests")
         .preset("api-gateway"),
     Setting::new(
@@ -148,6 +144,7 @@ pub(super) fn check(lookup: &mut Lookup, environment: Environment) {
         forbid(lookup, production, "AUTH_S2S_MODE", what, "use service-jwt or hmac");
     }
     credentials(lookup);
+    cross_tenant(lookup, production);
     for name in lookup.list("INTERNAL_HMAC_NO_QUERY") {
         if ServiceId::find(&name).is_none() {
             lookup.problem(
@@ -168,8 +165,8 @@ pub(super) fn check(lookup: &mut Lookup, environment: Environment) {
 fn user_check(lookup: &mut Lookup, production: bool) {
     let name = "AUTH_USER_CHECK";
     if production {
-        let what = "venue look-ups, API keys and revocation by operators are not built yet, so production and staging \
-                    do not start";
+        let what =
+            "API keys and revocation by operators are not built yet, so production and staging do not start";
         lookup.problem(name, what, "run with NODE_ENV development or test");
     } else if !lookup.is_given(name) {
         lookup.report.notice("AUTH_USER_CHECK is not set and taken as off: tokens of suspended users pass");
@@ -177,15 +174,12 @@ fn user_check(lookup: &mut Lookup, production: bool) {
     lookup.preset(name, if production { "always" } else { "off" });
 }
 
-/// What the chosen mode needs. Nothing is called, and so nothing needed, while look-ups are off, as they are
-/// outside production.
+/// What the chosen modes need. auth-service is not called while users are not looked up; venue-service always is.
 fn credentials(lookup: &mut Lookup) {
-    if lookup.text("AUTH_USER_CHECK") == Some("off") {
-        return;
-    }
+    let checked = lookup.text("AUTH_USER_CHECK") != Some("off");
     let mode = lookup.text("AUTH_S2S_MODE");
-    let hmac = mode == Some("hmac") || lookup.text("VENUE_ACCESS_MODE") == Some("hmac");
-    if mode == Some("service-jwt") && !lookup.is_given("S2S_SERVICE_TOKEN") {
+    let hmac = (checked && mode == Some("hmac")) || lookup.text("VENUE_ACCESS_MODE") == Some("hmac");
+    if checked && mode == Some("service-jwt") && !lookup.is_given("S2S_SERVICE_TOKEN") {
         let why = "AUTH_S2S_MODE service-jwt needs it";
         lookup.require("S2S_PRIVATE_KEY", why, "set it or S2S_SERVICE_TOKEN, or choose AUTH_S2S_MODE hmac");
     }
@@ -198,6 +192,14 @@ fn credentials(lookup: &mut Lookup) {
         lookup.require("INTERNAL_SERVICE_SECRET", "INTERNAL_HMAC_FORMAT legacy needs it", "set it");
     } else if !fallback {
         lookup.require("INTERNAL_HMAC_SECRET", "mode hmac needs it", "set it to at least 32 random bytes");
+    }
+}
+
+/// Whoever may leave its tenant is named by its record, not by a token that may be older.
+fn cross_tenant(lookup: &mut Lookup, production: bool) {
+    if lookup.flag("CROSS_TENANT_ADMIN") && lookup.text("AUTH_USER_CHECK") == Some("off") {
+        let what = "trusts the role in the token alone while AUTH_USER_CHECK is off";
+        forbid(lookup, production, "CROSS_TENANT_ADMIN", what, "set AUTH_USER_CHECK=always");
     }
 }
 

@@ -160,10 +160,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "CROSS_TENANT_ADMIN",
         "tokens.cross_tenant_admin",
         Rule::Flag,
-        "Let superadmin act in another tenant by X-Target-Tenant-Id",
+        "Let superadmin act in another tenant by X-Target-Tenant-Id. Services that read the token will not follow",
     )
-    .preset("false")
-    .later("cross-tenant administration"),
+    .preset("false"),
 ];
 
 pub(super) fn read(lookup: &mut Lookup, environment: Environment) -> TokenSettings {

@@ -101,6 +101,18 @@ impl Role {
         }
     }
 
+    /// What venue-service calls a role at a venue; none of the platform's other roles is one there.
+    #[must_use]
+    pub fn at_venue(word: &str) -> Option<Role> {
+        match word.to_ascii_lowercase().replace('_', "-").as_str() {
+            "owner" | "venue-owner" => Some(Self::VenueOwner),
+            "manager" | "venue-manager" => Some(Self::VenueManager),
+            "box-office" => Some(Self::BoxOffice),
+            "door-staff" => Some(Self::DoorStaff),
+            _ => None,
+        }
+    }
+
     /// Runs the platform: passes `own`, `venue` and `staff` rows of its own tenant, audited.
     #[must_use]
     pub fn is_administrator(self) -> bool {
@@ -230,10 +242,12 @@ fn each_permission(access: &Access, visit: &mut impl FnMut(&str)) {
     }
 }
 
+/// In canonical words, as rows are compiled and tokens are read.
 fn add_permission(permissions: &mut BTreeSet<String>, permission: &str) {
-    permissions.extend(wildcard(permission));
-    permissions.extend(base_of_own(permission).map(str::to_owned));
-    permissions.insert(permission.to_owned());
+    let permission = canonical_permission(permission);
+    permissions.extend(wildcard(&permission));
+    permissions.extend(base_of_own(&permission).map(str::to_owned));
+    permissions.insert(permission.into_owned());
 }
 
 #[cfg(test)]

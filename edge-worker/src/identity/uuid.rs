@@ -1,5 +1,7 @@
 //! UUIDs as text. The platform's ids are hyphenated, of any version, and letter case never tells two apart.
 
+use std::fmt;
+
 /// Bytes of a hyphenated UUID (RFC 9562 section 4).
 pub const UUID_BYTES: usize = 36;
 
@@ -11,6 +13,31 @@ pub fn is_uuid(text: &[u8]) -> bool {
             8 | 13 | 18 | 23 => *byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         })
+}
+
+/// A hyphenated UUID, in lower case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Uuid([u8; UUID_BYTES]);
+
+impl Uuid {
+    /// `None` for anything else, in whatever letter case.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Uuid> {
+        let mut bytes = <[u8; UUID_BYTES]>::try_from(text).ok().filter(|_| is_uuid(text))?;
+        bytes.make_ascii_lowercase();
+        Some(Uuid(bytes))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("hexadecimal digits and hyphens are ASCII")
+    }
+}
+
+impl fmt::Debug for Uuid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
 }
 
 /// Whether two ids name the same thing: UUIDs in any letter case, all else byte for byte.

@@ -194,8 +194,10 @@ fn is_subject(text: &str) -> bool {
     (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// The tenant as it is compared and sent on: UUIDs in lower case, because case does not tell tenants apart.
-fn tenant(format: TenantFormat, text: &str) -> Option<String> {
+/// The tenant as it is compared and sent on: UUIDs in lower case, because case does not tell tenants apart. `None`
+/// if it has not the form of one.
+#[must_use]
+pub fn tenant(format: TenantFormat, text: &str) -> Option<String> {
     if is_uuid(text.as_bytes()) {
         return Some(text.to_ascii_lowercase());
     }

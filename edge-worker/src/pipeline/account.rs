@@ -12,7 +12,7 @@ use crate::clock::{self, Nanos};
 use crate::config::routes::{Local, Target};
 use crate::config::services::ServiceId;
 use crate::http::head::{KnownHeader, MethodToken, RequestHead, Span};
-use crate::http::header_rules;
+use crate::http::header_rules::{self, StrippedHeader};
 use crate::http::method::Method;
 use crate::identity::roles::canonical_permission;
 use crate::telemetry::labels::{Downstream, Phase};
@@ -117,20 +117,26 @@ impl Ledger {
             self.user_agent = Span::of(agent, bytes);
         }
         if !head.stripped().is_empty() {
-            self.strip(head, bytes, from);
+            self.strip_all(head, bytes, from);
         }
     }
 
-    /// Every field counts; what a trusted proxy adds on the way is no danger.
-    fn strip(&mut self, head: &RequestHead, bytes: &[u8], from: Sender) {
+    /// Every field counts; what a trusted proxy adds on the way is no danger, and a target tenant may be obeyed.
+    fn strip_all(&mut self, head: &RequestHead, bytes: &[u8], from: Sender) {
         for header in header_rules::stripped_fields(head.field_set(), bytes) {
-            if from == Sender::TrustedProxy && header.is_proxy_fact() {
-                continue;
+            let is_known_later =
+                header == StrippedHeader::XTargetTenantId && self.worker.settings.users.cross_tenant_admin;
+            if !is_known_later && (from == Sender::Client || !header.is_proxy_fact()) {
+                self.strip(header);
             }
-            self.worker.meters.stripped(header);
-            if let Some(event) = SecurityEvent::of_stripped(header) {
-                self.events.insert(event);
-            }
+        }
+    }
+
+    /// Takes down a header that a client had no business sending.
+    pub fn strip(&mut self, header: StrippedHeader) {
+        self.worker.meters.stripped(header);
+        if let Some(event) = SecurityEvent::of_stripped(header) {
+            self.events.insert(event);
         }
     }
 

@@ -6,6 +6,7 @@
 use super::parse::Request;
 use crate::clock::UnixSeconds;
 use crate::config::limits::AUTHORIZATION_BYTES_MAX;
+use crate::config::secret::Secret;
 use crate::http::head::KnownHeader;
 use crate::identity::claims::Claims;
 use crate::identity::digests::hexadecimal;
@@ -177,6 +178,13 @@ impl Principal {
 pub fn whole_token(authorization: Authorization<'_>) -> String {
     let token = bearer(authorization).unwrap_or_default();
     hexadecimal(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token).as_ref())
+}
+
+/// The token itself, for a service that is asked in its bearer's name.
+#[must_use]
+pub fn presented(authorization: Authorization<'_>) -> Secret<String> {
+    let token = bearer(authorization).unwrap_or_default();
+    Secret::new(String::from_utf8_lossy(token).into_owned())
 }
 
 /// The token of the only `Authorization` header (RFC 6750 section 2.1; the scheme in any letter case).

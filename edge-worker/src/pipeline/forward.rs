@@ -19,7 +19,7 @@ use crate::config::limits::{UPSTREAM_BODY_IDLE_MS, UPSTREAM_STREAM_IDLE_MS};
 use crate::config::routes::Row;
 use crate::config::services::ServiceId;
 use crate::control::asks::{Question, Withdrawal};
-use crate::http::encode::{IdentityHeaders, Injected, Persistence, UpstreamRequest, request_head};
+use crate::http::encode::{Injected, Persistence, UpstreamRequest, request_head};
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
 use crate::http::header_rules::RowKind;
 use crate::http::method::Method;
@@ -75,11 +75,7 @@ pub fn prepare(
         deadline_epoch_ms: clock::wall_millis() + timeout_ms,
         remaining_ms: timeout_ms,
         traceparent: Some(trace.text()),
-        identity: grant.principal().map(|principal| IdentityHeaders {
-            tenant: principal.tenant(),
-            user: principal.subject(),
-            role: principal.role().name(),
-        }),
+        identity: grant.identity(),
     };
     let upstream = UpstreamRequest {
         authority: worker.upstreams.authority(service, instance).as_bytes(),

@@ -1,7 +1,7 @@
 //! THE ORDER in which a request is decided. Each stage is passed once, left to right:
 //!
-//! parse -> route -> door -> authenticate -> revocation -> user -> authorise -> circuit -> forward -> respond
-//! -> account
+//! parse -> route -> door -> authenticate -> revocation -> user -> target tenant -> authorise (venue, where that
+//! decides) -> circuit -> forward -> respond -> account
 //!
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
@@ -15,9 +15,11 @@ pub mod door;
 pub mod authenticate;
 pub mod revocation;
 pub mod user;
-pub mod withdraw;
+pub mod target_tenant;
 pub mod authorise;
 pub mod audit;
+pub mod venue;
+pub mod withdraw;
 pub mod circuit;
 pub mod forward;
 pub mod respond;
@@ -25,23 +27,32 @@ pub mod local;
 pub mod account;
 
 use crate::clock;
+use crate::config::lookups::identity::UserCheck;
 use crate::config::routes::{Local, Target};
 use crate::control::asks::Person;
 use crate::http::encode::Persistence;
-use crate::http::head::{BodyFraming, RequestHead, Version};
+use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
+use crate::http::header_rules::StrippedHeader;
 use crate::http::method::MethodSet;
 use crate::http::target::query::{QueryValue, query_value};
+use crate::identity::roles::Role;
 use crate::net::connection::{After, Connection};
 use crate::worker::Worker;
 use account::{Ledger, Sender};
 use address::Claimed;
+use authenticate::Principal;
+use authorise::need::Known;
 use authorise::policy::Rule;
+use authorise::{Case, Grant, Step};
 use circuit::Passage;
 use forward::Granted;
 use rejection::Rejection;
 use respond::{Answer, Asker, Content};
 use route::{Found, check_query_tenant};
+use std::borrow::Cow;
 use std::rc::Rc;
+use target_tenant::{Proof, TargetTenant};
+use venue::Voucher;
 
 /// What was decided about a request that is not refused.
 enum Decision {
@@ -135,18 +146,28 @@ async fn decide(
     ledger.row = Some(matched.index());
     let target = request.target_bytes;
     let admission = door::admit(worker, &request, &matched, claimed)?;
+    let (mut target_tenant, mut digest) = (None, [0; 32]);
     if admission.needs_identity() {
         let established = establish(worker, (&request, &matched), (claimed, bytes), ledger).await;
-        worker.meters.authentication(established);
-        established?;
+        worker.meters.authentication(established.as_ref().map(|_| ()).map_err(|rejection| *rejection));
+        let (user, role) = established?;
+        target_tenant = choose_tenant(worker, (head, bytes), role, ledger)?;
+        digest = user;
     }
-    let decision = authorise::authorise(
-        worker.policy.rule(matched.index()),
-        admission.scraper(),
-        |segment| matched.decoded(segment, target),
-        || matched.query(target).map_or(QueryValue::Absent, |query| query_value(query, &audit::VENUE_NAMES)),
-        ledger.principal.clone(),
-    );
+    let case = Case {
+        scraper: admission.scraper(),
+        segment: |segment| matched.decoded(segment, target),
+        venue: || {
+            matched.query(target).map_or(QueryValue::Absent, |query| query_value(query, &audit::VENUE_NAMES))
+        },
+        principal: ledger.principal.clone(),
+        target_tenant,
+    };
+    let voucher = |principal: &Principal| Voucher {
+        person: person(principal, ledger, (claimed, bytes)),
+        bearer: authenticate::presented(authenticate::authorization(&request)),
+    };
+    let decision = grant(worker, worker.policy.rule(matched.index()), &case, &digest, voucher).await;
     ledger.audit(decision.as_ref().map_err(|rejection| *rejection), || audit::venue(&matched, target));
     let grant = decision?;
     matched.check_uuids(target)?;
@@ -163,13 +184,14 @@ async fn decide(
     }
 }
 
-/// Who asks, by token, mirror and record. The ledger has the principal as soon as its token is verified.
+/// Who asks, by token, mirror and record: the user's digest, and the role that the record gives it. The ledger has the
+/// principal as soon as its token is verified.
 async fn establish(
     worker: &Rc<Worker>,
     (request, matched): (&parse::Request<'_>, &route::Matched<'_>),
     (claimed, bytes): (&Claimed, &[u8]),
     ledger: &mut Ledger,
-) -> Result<(), Rejection> {
+) -> Result<([u8; 32], Option<Role>), Rejection> {
     let principal = Rc::new(identify(worker, request)?);
     ledger.principal = Some(Rc::clone(&principal));
     check_query_tenant(matched, request.target_bytes, Some(principal.tenant()))?;
@@ -187,9 +209,54 @@ async fn establish(
     let person = || person(&principal, ledger, (claimed, bytes));
     let role = user::check(worker, &user, outage, person).await?;
     if let Some(role) = role.filter(|role| *role != principal.role()) {
-        ledger.principal = Some(Rc::new(authenticate::Principal::clone(&principal).recorded_as(role)));
+        ledger.principal = Some(Rc::new(Principal::clone(&principal).recorded_as(role)));
     }
-    Ok(())
+    Ok((user, role))
+}
+
+/// Authorises by what is known, and finds out what is not: at most one ask about a venue and one about the staff.
+async fn grant<'s>(
+    worker: &Worker,
+    rule: &Rule,
+    case: &Case<impl Fn(u8) -> Cow<'s, [u8]>, impl Fn() -> QueryValue<'s>>,
+    user: &[u8; 32],
+    voucher: impl Fn(&Principal) -> Voucher,
+) -> Result<Grant, Rejection> {
+    let mut known = Known::default();
+    loop {
+        match authorise::authorise(rule, case, known)? {
+            Step::Granted(grant) => return Ok(grant),
+            Step::Needs { need, of } => {
+                let finding = match venue::recall(worker, &need, of, user) {
+                    Some(finding) => finding,
+                    None => Box::pin(venue::ask(worker, &need, voucher(of))).await,
+                };
+                known = known.with(&need, finding);
+            }
+        }
+    }
+}
+
+/// The tenant that the request is to act in, if that is not the token's. `recorded` is the role by the user's record.
+fn choose_tenant(
+    worker: &Worker,
+    (head, bytes): (&RequestHead, &[u8]),
+    recorded: Option<Role>,
+    ledger: &mut Ledger,
+) -> Result<Option<TargetTenant>, Rejection> {
+    let (users, tokens) = (&worker.settings.users, &worker.settings.tokens);
+    let Some(principal) = ledger.principal.clone().filter(|_| users.cross_tenant_admin) else {
+        return Ok(None);
+    };
+    let proof = match (users.check, recorded) {
+        (UserCheck::Off, _) | (_, Some(_)) => Proof::Complete,
+        (UserCheck::Always | UserCheck::Async, None) => Proof::Claimed,
+    };
+    let mut sent = head.values(KnownHeader::XTargetTenantId, bytes).peekable();
+    if sent.peek().is_some() && !target_tenant::may_choose(&principal) {
+        ledger.strip(StrippedHeader::XTargetTenantId);
+    }
+    target_tenant::choose(sent, &principal, proof, tokens.tenant_format)
 }
 
 /// Whether the request only reads what every user may read.
@@ -199,11 +266,7 @@ fn reads_as_user(worker: &Worker, request: &parse::Request<'_>, matched: &route:
 }
 
 /// Whom the supervisor asks about, and on whose behalf.
-fn person(
-    principal: &authenticate::Principal,
-    ledger: &Ledger,
-    (claimed, bytes): (&Claimed, &[u8]),
-) -> Person {
+fn person(principal: &Principal, ledger: &Ledger, (claimed, bytes): (&Claimed, &[u8])) -> Person {
     Person {
         tenant: principal.tenant().to_owned(),
         subject: principal.subject().to_owned(),
@@ -214,7 +277,7 @@ fn person(
 }
 
 /// The authenticate stage, with its figures.
-fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<authenticate::Principal, Rejection> {
+fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<Principal, Rejection> {
     let began = clock::now();
     let authorization = authenticate::authorization(request);
     let now = clock::wall_seconds();

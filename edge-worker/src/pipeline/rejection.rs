@@ -15,14 +15,18 @@ pub enum Rejection {
     InvalidUuid,
     /// A `tenant_id` query parameter on a public row.
     TenantInPublicQuery,
+    /// `X-Target-Tenant-Id` of somebody who may send it is no tenant id, or came twice.
+    InvalidTargetTenant,
     Unauthorized(TokenFault),
     /// Role, permission, staff or ownership missing.
     Forbidden(Denial),
     /// A `tenant_id` query parameter that is not the token's tenant.
     CrossTenant,
     NotFound,
-    /// Venue access refused or not a venue id: the same words as for a venue that does not exist.
+    /// What stands where a venue id belongs is none.
     VenueNotFound,
+    /// venue-service says no. The same words as for a venue that does not exist.
+    VenueDenied,
     MethodNotAllowed(MethodSet),
     HeadTimeout,
     BodyTimeout,
@@ -109,6 +113,14 @@ impl Rejection {
                 Client,
                 "tenant_in_public_query",
             ),
+            Self::InvalidTargetTenant => row(
+                400,
+                BAD_REQUEST,
+                "BAD_REQUEST",
+                "X-Target-Tenant-Id is not one tenant id.",
+                Client,
+                "invalid_target_tenant",
+            ),
             Self::Unauthorized(fault) => {
                 row(401, UNAUTHORIZED, "AUTHENTICATION_ERROR", fault.detail(), Client, fault.word())
             }
@@ -129,7 +141,8 @@ impl Rejection {
                 "cross_tenant",
             ),
             Self::NotFound => row(404, NOT_FOUND, "NOT_FOUND", "No such resource.", Client, "not_found"),
-            Self::VenueNotFound => row(404, NOT_FOUND, "NOT_FOUND", "Venue not found", Client, "venue"),
+            Self::VenueNotFound => no_venue("venue"),
+            Self::VenueDenied => no_venue("venue_access"),
             Self::MethodNotAllowed(_) => row(
                 405,
                 ("method-not-allowed", "Method Not Allowed"),
@@ -270,6 +283,11 @@ const fn row(
         label,
         close: false,
     }
+}
+
+/// Whether there is such a venue is nobody's business who may not act for it.
+const fn no_venue(label: &'static str) -> Sentence {
+    row(404, NOT_FOUND, "NOT_FOUND", "Venue not found", Fault::Client, label)
 }
 
 const fn unavailable(

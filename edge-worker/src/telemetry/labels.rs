@@ -169,6 +169,8 @@ impl Reason {
             Rejection::Overloaded => 21,
             Rejection::Draining => 22,
             Rejection::InvalidUuid => 23,
+            Rejection::VenueDenied => 24,
+            Rejection::InvalidTargetTenant => 25,
         })
     }
 
@@ -233,6 +235,8 @@ impl Reason {
             21 => Rejection::Overloaded,
             22 => Rejection::Draining,
             23 => Rejection::InvalidUuid,
+            24 => Rejection::VenueDenied,
+            25 => Rejection::InvalidTargetTenant,
             _ => return None,
         })
     }

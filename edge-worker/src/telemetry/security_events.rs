@@ -234,6 +234,7 @@ impl SecurityEvent {
             Rejection::CrossTenant => Some(Self::TenantMismatch),
             Rejection::Unauthorized(fault) => Self::of_token(fault),
             Rejection::Forbidden(_) => Some(Self::AuthorizationDenied),
+            Rejection::VenueDenied => Some(Self::VenueAccessDenied),
             _ => None,
         }
     }
@@ -255,6 +256,7 @@ impl SecurityEvent {
         match bypass {
             Bypass::Owner => Self::AdminOwnerBypass,
             Bypass::Staff | Bypass::Venue => Self::AdminVenueBypass,
+            Bypass::Tenant => Self::CrossTenantOverride,
         }
     }
 

@@ -4,7 +4,7 @@ use super::sockets::tests::Directory;
 use super::sockets::{METRICS_SOCKET, bind_address, bind_metrics_socket};
 use super::*;
 use edge_worker::config::limits::Limits;
-use edge_worker::config::lookups::identity::{OutagePolicy, UserCheck};
+use edge_worker::config::lookups::identity::{OutagePolicy, UserCheck, VenueAccessMode};
 use edge_worker::config::redis::ColdPolicy;
 use edge_worker::config::secret::Secret;
 use edge_worker::config::tokens::{PermissionSource, TenantFormat, TokenSettings};
@@ -54,6 +54,8 @@ fn settings() -> WorkerSettings {
             check: UserCheck::Off,
             outage_policy: OutagePolicy::Deny,
             revocation_cold: ColdPolicy::Serve,
+            venue_access: VenueAccessMode::Bearer,
+            cross_tenant_admin: false,
         },
         names: NameTable::default(),
     }

@@ -1,7 +1,7 @@
 //! Request heads: the answer does not depend on how the bytes arrive, and what is sent on to a service
 //! cannot be read as anything but what was granted.
 
-use edge_worker::http::encode::{IdentityHeaders, Injected, UpstreamRequest, request_head};
+use edge_worker::http::encode::{IdentityHeaders, Injected, TenantSource, UpstreamRequest, request_head};
 use edge_worker::http::head::{BodyFraming, HeadLimits, KnownHeader, Progress, RequestHead};
 use edge_worker::http::header_rules::{RowKind, passes_to_service};
 use edge_worker::http::method::Method;
@@ -56,7 +56,12 @@ fn sends_on_what_was_granted(head: &RequestHead, bytes: &[u8]) {
             deadline_epoch_ms: 1,
             remaining_ms: 2,
             traceparent: Some("00-t"),
-            identity: Some(IdentityHeaders { tenant: "tenant", user: "user", role: "role" }),
+            identity: Some(IdentityHeaders {
+                tenant: "tenant",
+                tenant_source: TenantSource::Jwt,
+                user: "user",
+                role: "role",
+            }),
         },
     };
     let mut out = Vec::new();

@@ -56,7 +56,7 @@ pub enum OutagePolicy {
 }
 
 /// `VENUE_ACCESS_MODE`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VenueAccessMode {
     /// The user's own token.

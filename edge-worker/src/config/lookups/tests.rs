@@ -47,7 +47,8 @@ fn each_mode_needs_its_credential() {
     let legacy = "INTERNAL_SERVICE_SECRET: is not set, and INTERNAL_HMAC_FORMAT legacy needs it; set it";
     let secret = ("INTERNAL_SERVICE_SECRET", RANDOM);
     let mode = ("AUTH_S2S_MODE", "hmac");
-    let cases: [(Changes<'_>, &[&str]); 10] = [
+    let signed = ("VENUE_ACCESS_MODE", "hmac");
+    let cases: [(Changes<'_>, &[&str]); 12] = [
         (&[token], &[jwt]),
         (&[token, ("S2S_PRIVATE_KEY", PRIVATE)], &[]),
         (&[token, ("AUTH_USER_CHECK", "off")], &[]),
@@ -57,11 +58,23 @@ fn each_mode_needs_its_credential() {
         (&[token, mode, secret, ("INTERNAL_HMAC_FALLBACK", "true")], &[]),
         (&[token, mode, ("INTERNAL_HMAC_FORMAT", "legacy")], &[legacy]),
         (&[token, mode, secret, ("INTERNAL_HMAC_FORMAT", "legacy")], &[]),
-        (&[("VENUE_ACCESS_MODE", "hmac")], &[hmac]),
+        (&[signed], &[hmac]),
+        (&[signed, ("AUTH_USER_CHECK", "off")], &[hmac]),
+        (&[mode, ("AUTH_USER_CHECK", "off")], &[]),
     ];
     for (changes, expected) in cases {
         assert_eq!(sample::problems(PRODUCTION, changes), expected, "{:?}", changes.first());
     }
+}
+
+#[test]
+fn who_may_leave_its_tenant_is_not_the_tokens_to_say() {
+    let what = "trusts the role in the token alone while AUTH_USER_CHECK is off; set AUTH_USER_CHECK=always";
+    let warning = [format!("CROSS_TENANT_ADMIN: {what}")];
+    assert_eq!(sample::warnings(DEVELOPMENT, &[("CROSS_TENANT_ADMIN", "true")]), warning);
+    let off = [("CROSS_TENANT_ADMIN", "true"), ("AUTH_USER_CHECK", "off")];
+    assert_eq!(sample::problems(PRODUCTION, &off), warning);
+    assert_eq!(sample::problems(PRODUCTION, &[("CROSS_TENANT_ADMIN", "true")]), [""; 0]);
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub fn access(words: &str, segments: &[Segment]) -> Result<Access, Mistake> {
     Ok(only.clone())
 }
 
-/// A query venue decides first, and something must decide without it; a public class has no alternatives.
+/// A query venue decides first, and something must decide without it; a public class has no alternatives; and one
+/// look-up answers for one venue.
 fn combination(words: &str, classes: Vec<Access>) -> Result<Access, Mistake> {
     if classes.iter().any(|class| class.is_public() || *class == Access::User) {
         let what = format!("`{words}` joins a class that lets everybody through to others");
@@ -47,7 +48,15 @@ fn combination(words: &str, classes: Vec<Access>) -> Result<Access, Mistake> {
         let what = format!("`{words}` names the query venue too late");
         return Err(Mistake::new(what, "put query-venue first"));
     }
+    if classes.iter().filter(|class| is_path_venue(class)).count() > 1 {
+        let what = format!("`{words}` wants several things of one venue");
+        return Err(Mistake::new(what, "name the one that all who may pass have at the venue"));
+    }
     Ok(Access::Any(classes))
+}
+
+fn is_path_venue(class: &Access) -> bool {
+    matches!(class, Access::Venue { venue: VenueFrom::Segment(_), .. })
 }
 
 fn is_query_venue(class: &Access) -> bool {

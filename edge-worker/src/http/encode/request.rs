@@ -40,11 +40,20 @@ pub struct Injected<'a> {
 }
 
 /// Who the token says the client is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdentityHeaders<'a> {
     pub tenant: &'a str,
+    pub tenant_source: TenantSource,
     pub user: &'a str,
     pub role: &'a str,
+}
+
+/// Who named the tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantSource {
+    Jwt,
+    /// A superadmin, by `X-Target-Tenant-Id`.
+    AdminOverride,
 }
 
 /// Appends a complete request head. `write_target` appends the target, which it has proven to be safe.
@@ -107,7 +116,10 @@ fn inject(out: &mut Vec<u8>, injected: &Injected<'_>) {
     }
     if let Some(identity) = injected.identity {
         push_field(out, b"x-tenant-id", identity.tenant.as_bytes());
-        out.extend_from_slice(b"x-tenant-source: jwt\r\n");
+        out.extend_from_slice(match identity.tenant_source {
+            TenantSource::Jwt => b"x-tenant-source: jwt\r\n".as_slice(),
+            TenantSource::AdminOverride => b"x-tenant-source: admin-override\r\n",
+        });
         push_field(out, b"x-user-id", identity.user.as_bytes());
         push_field(out, b"x-user-role", identity.role.as_bytes());
     }

@@ -75,7 +75,8 @@ x-timeout-remaining: 5000\r\nContent-Length: 5\r\n\r\n";
 
 #[test]
 fn identity_is_written_only_when_granted_and_only_once() {
-    let identity = IdentityHeaders { tenant: "t-1", user: "u-1", role: "customer" };
+    let tenant_source = TenantSource::Jwt;
+    let identity = IdentityHeaders { tenant: "t-1", tenant_source, user: "u-1", role: "customer" };
     let head = written(
         CLIENT,
         RowKind::Ordinary,

@@ -205,3 +205,28 @@ fn role_ids_go_both_ways() {
     partial.roles.pop();
     assert!(RoleIds::new(&partial).is_none());
 }
+
+#[test]
+fn venue_service_knows_the_four_roles_of_a_venue_and_no_other() {
+    for (word, role) in [
+        ("owner", Role::VenueOwner),
+        ("OWNER", Role::VenueOwner),
+        ("venue_owner", Role::VenueOwner),
+        ("manager", Role::VenueManager),
+        ("venue-manager", Role::VenueManager),
+        ("box_office", Role::BoxOffice),
+        ("door-staff", Role::DoorStaff),
+    ] {
+        assert_eq!(Role::at_venue(word), Some(role), "{word}");
+    }
+    for word in ["viewer", "", "admin", "superadmin", "customer", "organizer", "owner "] {
+        assert_eq!(Role::at_venue(word), None, "{word}");
+    }
+}
+
+#[test]
+fn the_vocabulary_is_in_canonical_words_whatever_a_row_says() {
+    let (_, permissions) = vocabulary(&[row(Access::Permission("manage:staff".to_owned()))]);
+    assert!(permissions.iter().any(|permission| permission == "staff:*"));
+    assert!(!permissions.iter().any(|permission| permission == "manage:staff"));
+}

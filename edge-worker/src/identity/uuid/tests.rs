@@ -47,3 +47,13 @@ fn a_random_uuid_names_its_version_and_variant() {
     assert!(characters.get(19).is_some_and(|digit| "89ab".contains(*digit)), "{id}");
     assert_ne!(id, random());
 }
+
+#[test]
+fn a_uuid_is_kept_in_lower_case() {
+    assert_eq!(Uuid::parse(LOWER), Uuid::parse(UPPER));
+    let uuid = Uuid::parse(UPPER).expect("a UUID");
+    assert_eq!(uuid.as_str().as_bytes(), LOWER);
+    assert_eq!(format!("{uuid:?}").as_bytes(), LOWER);
+    assert_eq!(Uuid::parse(b"3f2b8c1e9a4d4c5b8e7f0123456789ab"), None);
+    assert_eq!(Uuid::parse(b"3f2b8c1e-9a4d-4c5b-8e7f-0123456789ag"), None);
+}

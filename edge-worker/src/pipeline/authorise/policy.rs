@@ -1,7 +1,9 @@
 //! The access classes of all rows, compiled once so that deciding a request compares numbers only.
 
+use super::need::Standing;
 use crate::config::NameTable;
-use crate::config::routes::{Access, Row, Segment, Target, VenueFrom};
+use crate::config::lookups::identity::VenueAccessMode;
+use crate::config::routes::{Access, Row, Segment, Target, VenueFrom, VenueNeed};
 use crate::config::tokens::PermissionSource;
 use crate::identity::roles::{Role, RoleSet, base_of_own, canonical_permission, wildcard};
 
@@ -23,16 +25,24 @@ pub enum Rule {
     Permission(Permit),
     Role(RoleSet),
     Staff(Permit),
-    /// Which venue is asked about; what is needed there is the look-up's to answer.
-    Venue(VenueId),
+    Venue(VenueRule),
     Any(Vec<Rule>),
     /// Never granted.
     Deny,
 }
 
+/// Which venue the row is about, and what one must be there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct VenueRule {
+    pub id: VenueId,
+    pub standing: Standing,
+}
+
+/// Where a request names its venue; nowhere else is it looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VenueId {
     Segment(u8),
+    /// A venue that the query names binds, whatever else the row would allow.
     Query,
 }
 
@@ -66,6 +76,8 @@ pub enum PolicyFault {
     NoSuchParameter { row: String, segment: u8 },
     #[error("row {row}: a public class is hidden among the members of another")]
     HiddenPublic { row: String },
+    #[error("row {row}: it asks for several things at one venue, and a request makes one look-up")]
+    SeveralVenues { row: String },
 }
 
 /// Parameters that name the owner of what a path leads to.
@@ -74,9 +86,16 @@ const OWNER_PARAMETERS: [&str; 3] = ["userId", "customerId", "ownerId"];
 impl Policy {
     /// # Errors
     /// The first row whose class cannot be decided by this table of names.
-    pub fn new(rows: &[Row], names: &NameTable, source: PermissionSource) -> Result<Policy, PolicyFault> {
-        let rules =
-            rows.iter().map(|row| Compiler { row, names, source }.rule()).collect::<Result<_, _>>()?;
+    pub fn new(
+        rows: &[Row],
+        names: &NameTable,
+        source: PermissionSource,
+        venues: VenueAccessMode,
+    ) -> Result<Policy, PolicyFault> {
+        let rules = rows
+            .iter()
+            .map(|row| Compiler { row, names, source, venues }.rule())
+            .collect::<Result<_, _>>()?;
         Ok(Policy { rules })
     }
 
@@ -92,6 +111,21 @@ impl Rule {
     #[must_use]
     pub fn needs_identity(&self) -> bool {
         !matches!(self, Self::Public | Self::Scrapers | Self::Deny)
+    }
+
+    /// Whether it decides alone as soon as it applies, as a venue does that the query names.
+    #[must_use]
+    pub fn binds(&self) -> bool {
+        matches!(self, Self::Venue(VenueRule { id: VenueId::Query, .. }))
+    }
+
+    /// How many venues may have to be asked about.
+    fn venues(&self) -> usize {
+        match self {
+            Self::Venue(VenueRule { id: VenueId::Segment(_), .. }) => 1,
+            Self::Any(members) => members.iter().map(Rule::venues).sum(),
+            _ => 0,
+        }
     }
 }
 
@@ -113,6 +147,7 @@ struct Compiler<'a> {
     row: &'a Row,
     names: &'a NameTable,
     source: PermissionSource,
+    venues: VenueAccessMode,
 }
 
 impl Compiler<'_> {
@@ -132,16 +167,23 @@ impl Compiler<'_> {
             Access::Permission(permission) => Rule::Permission(self.permit(permission)?),
             Access::Role(roles) => Rule::Role(self.roles(roles)?),
             Access::Staff(permission) => Rule::Staff(self.permit(permission)?),
-            Access::Venue { venue: VenueFrom::Segment(segment), .. } => {
-                Rule::Venue(VenueId::Segment(self.parameter(*segment)?))
+            Access::Venue { need, venue } => {
+                let id = match venue {
+                    VenueFrom::Segment(segment) => VenueId::Segment(self.parameter(*segment)?),
+                    VenueFrom::Query => VenueId::Query,
+                };
+                Rule::Venue(VenueRule { id, standing: self.standing(need)? })
             }
-            Access::Venue { venue: VenueFrom::Query, .. } => Rule::Venue(VenueId::Query),
             Access::Any(members) => {
                 let mut rules =
                     members.iter().map(|member| self.member(member)).collect::<Result<Vec<_>, _>>()?;
                 // A venue that the query names binds, wherever the row says so.
-                rules.sort_by_key(|rule| *rule != Rule::Venue(VenueId::Query));
-                Rule::Any(rules)
+                rules.sort_by_key(|rule| !rule.binds());
+                let any = Rule::Any(rules);
+                if any.venues() > 1 {
+                    return Err(PolicyFault::SeveralVenues { row: self.row.id.clone() });
+                }
+                any
             }
         })
     }
@@ -154,6 +196,21 @@ impl Compiler<'_> {
         } else {
             Err(PolicyFault::HiddenPublic { row: self.row.id.clone() })
         }
+    }
+
+    /// What venue-service lists counts whatever RBAC_PERMISSION_SOURCE says: it is of this venue alone. What is
+    /// somebody's own is not the venue's to give, so its base is wanted.
+    fn standing(&self, need: &VenueNeed) -> Result<Standing, PolicyFault> {
+        Ok(match need {
+            VenueNeed::Member => Standing::Member,
+            VenueNeed::Owner => Standing::Owner { all: self.id("*")? },
+            VenueNeed::Permission(permission) => {
+                let permission = canonical_permission(permission);
+                let base = base_of_own(&permission).unwrap_or(&permission);
+                let asked = (self.venues == VenueAccessMode::Hmac).then(|| base.to_owned());
+                Standing::Permission { ids: self.covering(base)?, asked }
+            }
+        })
     }
 
     fn parameter(&self, segment: u8) -> Result<u8, PolicyFault> {
@@ -197,11 +254,16 @@ impl Compiler<'_> {
     }
 
     fn ids_allowing(&self, permission: &str) -> Result<Vec<u16>, PolicyFault> {
+        Ok(self.by_token(self.covering(permission)?))
+    }
+
+    /// Ids of the permission and of the wildcards that include it.
+    fn covering(&self, permission: &str) -> Result<Vec<u16>, PolicyFault> {
         let mut ids = vec![self.id("*")?, self.id(permission)?];
         if let Some(wildcard) = wildcard(permission) {
             ids.push(self.id(&wildcard)?);
         }
-        Ok(self.by_token(ids))
+        Ok(ids)
     }
 
     fn id(&self, permission: &str) -> Result<u16, PolicyFault> {

@@ -29,6 +29,8 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::Overloaded,
         Rejection::Draining,
         Rejection::InvalidUuid,
+        Rejection::VenueDenied,
+        Rejection::InvalidTargetTenant,
     ];
     all.extend(DENIALS.map(Rejection::Forbidden));
     all.extend(TokenFault::ALL.map(Rejection::Unauthorized));

@@ -8,7 +8,7 @@ use edge_worker::clock::{self, UnixSeconds};
 use edge_worker::config::lookups::identity::VenueAccessMode;
 use edge_worker::config::secret::Secret;
 use edge_worker::control::asks::{ListAnswer, Person, VenueAnswer};
-use edge_worker::identity::roles::canonical_permission;
+use edge_worker::identity::roles::{Role, canonical_permission};
 use shm::access::{Decision, DecisionKey, Kept, Moment, Staff, StaffRecord, VenueAccess};
 use shm::token_cache::PermissionIds;
 
@@ -79,6 +79,7 @@ impl Answerer {
         // A permission that no row asks for needs no name; `*` and wildcards have theirs.
         let ids: Vec<u16> = access.permissions.iter().filter_map(|held| self.permission(held)).collect();
         let Some(permissions) = PermissionIds::new(&ids) else { return Kept::Stored };
+        let role = access.role.as_deref().and_then(Role::at_venue).map_or(0, |role| self.roles.id(role));
         let Asked { tenant, user, venue, permission } = asked;
         let key = DecisionKey {
             decision: &self.digests.decision(tenant, user, venue, permission.as_deref()),
@@ -87,7 +88,7 @@ impl Answerer {
         };
         let decision = Decision {
             access: decided,
-            role: 0,
+            role,
             permissions,
             venue_generation: access.generation,
             expires_at_s: at.saturating_add(keep_s),

@@ -14,7 +14,7 @@ fn settings(changes: Changes<'_>) -> IdentitySettings {
 #[test]
 fn defaults_are_those_of_the_real_platform() {
     let found = settings(&[]);
-    assert_eq!(found.user_check, UserCheck::Off, "look-ups are not wired yet");
+    assert_eq!(found.user_check, UserCheck::Off, "outside production");
     assert_eq!(found.user_path, "/auth/internal/users/{userId}");
     assert_eq!(found.validate_path, "/auth/verify");
     assert!(!found.remote_validate);
@@ -29,10 +29,11 @@ fn defaults_are_those_of_the_real_platform() {
 
 #[test]
 fn mode_hmac_brings_its_own_paths() {
-    let found = settings(&[("VENUE_ACCESS_MODE", "hmac")]);
+    let (mode, secret) = (("VENUE_ACCESS_MODE", "hmac"), ("INTERNAL_HMAC_SECRET", RANDOM));
+    let found = settings(&[mode, secret]);
     assert_eq!(found.venue_access_path, "/internal/access-check");
     assert_eq!(found.venue_list_path, "/internal/users/{userId}/venues");
-    let set = [("VENUE_ACCESS_MODE", "hmac"), ("VENUE_ACCESS_PATH", "/access")];
+    let set = [mode, secret, ("VENUE_ACCESS_PATH", "/access")];
     assert_eq!(settings(&set).venue_access_path, "/access");
 }
 
@@ -42,7 +43,11 @@ fn a_template_names_whom_it_asks_about() {
         (&[("AUTH_USER_PATH", "/users/me")][..], "AUTH_USER_PATH", "{userId}"),
         (&[("VENUE_ACCESS_PATH", "/access")], "VENUE_ACCESS_PATH", "{venueId}"),
         (
-            &[("VENUE_ACCESS_MODE", "hmac"), ("VENUE_LIST_PATH", "/api/v1/venues/user")],
+            &[
+                ("VENUE_ACCESS_MODE", "hmac"),
+                ("INTERNAL_HMAC_SECRET", RANDOM),
+                ("VENUE_LIST_PATH", "/api/v1/venues/user"),
+            ],
             "VENUE_LIST_PATH",
             "{userId}",
         ),

@@ -60,6 +60,7 @@ fn unknown_words_are_mistakes() {
         ("staff:x or query-venue:member", "too late"),
         ("query-venue:member or query-venue:owner", "too late"),
         ("query-venue:member", "without a venue in the query"),
+        ("venue:owner or venue:reports:view", "several things of one venue"),
     ] {
         let mistake = read(words).expect_err(words);
         assert!(mistake.what.contains(wanted), "{words}: {}", mistake.what);

@@ -1,7 +1,7 @@
 //! Compiling rows: what each class becomes, and which rows stop the start.
 
 use super::*;
-use crate::config::routes::{Notes, ShedClass, VenueNeed};
+use crate::config::routes::{Notes, ShedClass};
 use crate::http::method::MethodSet;
 use crate::identity::forge::names;
 
@@ -27,7 +27,7 @@ fn parameter(name: &str) -> Segment {
 
 fn compile(row: Row, source: PermissionSource) -> Result<Policy, PolicyFault> {
     let rows = [row];
-    Policy::new(&rows, &names(&rows), source)
+    Policy::new(&rows, &names(&rows), source, VenueAccessMode::Bearer)
 }
 
 fn fault(segments: Vec<Segment>, access: Access) -> Option<PolicyFault> {
@@ -39,7 +39,7 @@ fn holds(permission: &str, source: PermissionSource, role: Role, token: &[&str])
     let rows = [row(vec![parameter("userId")], Access::Permission(permission.to_owned()))];
     let mut table = names(&rows);
     table.permissions.push(("other:thing".to_owned(), 999));
-    let policy = Policy::new(&rows, &table, source).expect("compiles");
+    let policy = Policy::new(&rows, &table, source, VenueAccessMode::Bearer).expect("compiles");
     let ids: Vec<u16> = token
         .iter()
         .map(|held| table.permissions.iter().find(|(name, _)| name == held).expect("named").1)
@@ -74,7 +74,7 @@ fn only_public_scraper_and_denied_rows_need_no_identity() {
         (Rule::User, true),
         (Rule::Own { segment: 0 }, true),
         (Rule::Role(RoleSet::NONE), true),
-        (Rule::Venue(VenueId::Query), true),
+        (member(VenueId::Query), true),
         (Rule::Any(vec![]), true),
     ];
     for (rule, expected) in needs {
@@ -113,7 +113,7 @@ fn an_own_permission_is_for_the_owner_and_its_base_for_everyone() {
         row(vec![Segment::Literal("t".to_owned()), parameter("userId")], own("tickets:view-own")),
         row(vec![parameter("id")], own("tickets:view-own")),
     ];
-    let policy = Policy::new(&rows, &names(&rows), Union).expect("compiles");
+    let policy = Policy::new(&rows, &names(&rows), Union, VenueAccessMode::Bearer).expect("compiles");
     let held = |row: usize, role: Role, owner: bool| match policy.rule(row) {
         Rule::Permission(permit) => permit.is_held(role, &[], |segment| owner && segment == 1),
         other => panic!("{other:?}"),
@@ -161,15 +161,15 @@ fn classes_compile_to_rules() {
         (Access::Scrapers, Rule::Scrapers),
         (Access::User, Rule::User),
         (Access::Own { segment: 0 }, Rule::Own { segment: 0 }),
-        (venue(VenueFrom::Segment(0)), Rule::Venue(VenueId::Segment(0))),
-        (venue(VenueFrom::Query), Rule::Venue(VenueId::Query)),
+        (venue(VenueFrom::Segment(0)), member(VenueId::Segment(0))),
+        (venue(VenueFrom::Query), member(VenueId::Query)),
         (
             Access::Any(vec![venue(VenueFrom::Query), Access::User]),
-            Rule::Any(vec![Rule::Venue(VenueId::Query), Rule::User]),
+            Rule::Any(vec![member(VenueId::Query), Rule::User]),
         ),
         (
             Access::Any(vec![Access::User, Access::Own { segment: 0 }, venue(VenueFrom::Query)]),
-            Rule::Any(vec![Rule::Venue(VenueId::Query), Rule::User, Rule::Own { segment: 0 }]),
+            Rule::Any(vec![member(VenueId::Query), Rule::User, Rule::Own { segment: 0 }]),
         ),
     ];
     for (access, expected) in cases {
@@ -204,11 +204,14 @@ fn a_permission_that_was_not_interned_stops_the_start() {
         ("settings:*", Access::Staff("settings:view".to_owned())),
         ("settings:view", own("settings:view-own")),
         ("settings:view-own", own("settings:view-own")),
+        ("*", at_venue(VenueNeed::Owner)),
+        ("settings:*", at_venue(VenueNeed::Permission("settings:view".to_owned()))),
     ] {
         let rows = [row(vec![parameter("userId")], access)];
         let mut table = names(&rows);
         table.permissions.retain(|(name, _)| name != removed);
-        let fault = Policy::new(&rows, &table, PermissionSource::Union).err();
+        let mode = VenueAccessMode::Bearer;
+        let fault = Policy::new(&rows, &table, PermissionSource::Union, mode).err();
         let expected = PolicyFault::Unnamed { row: "X1".to_owned(), permission: removed.to_owned() };
         assert_eq!(fault, Some(expected));
     }
@@ -216,4 +219,67 @@ fn a_permission_that_was_not_interned_stops_the_start() {
 
 fn own(permission: &str) -> Access {
     Access::Permission(permission.to_owned())
+}
+
+fn at_venue(need: VenueNeed) -> Access {
+    Access::Venue { need, venue: VenueFrom::Segment(0) }
+}
+
+fn member(id: VenueId) -> Rule {
+    Rule::Venue(VenueRule { id, standing: Standing::Member })
+}
+
+/// What a row wants at a venue, and the ids of its vocabulary.
+fn standing(need: VenueNeed, mode: VenueAccessMode) -> (Standing, NameTable) {
+    let rows = [row(vec![parameter("venueId")], at_venue(need))];
+    let table = names(&rows);
+    let mut policy = Policy::new(&rows, &table, PermissionSource::Role, mode).expect("compiles");
+    match policy.rules.pop() {
+        Some(Rule::Venue(VenueRule { standing, .. })) => (standing, table),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_venue_service_lists_decides_what_somebody_is_at_a_venue() {
+    let permission = |name: &str| VenueNeed::Permission(name.to_owned());
+    let cases: [(VenueNeed, Option<Role>, &[&str], bool); 15] = [
+        (VenueNeed::Member, None, &[], true),
+        (VenueNeed::Member, Some(Role::DoorStaff), &["tickets:validate"], true),
+        (VenueNeed::Owner, Some(Role::VenueOwner), &[], true),
+        (VenueNeed::Owner, None, &["*"], true),
+        (VenueNeed::Owner, Some(Role::VenueManager), &["events:*"], false),
+        (VenueNeed::Owner, None, &[], false),
+        (permission("reports:view"), None, &["reports:view"], true),
+        (permission("reports:view"), None, &["tickets:view", "reports:*"], true),
+        (permission("reports:view"), None, &["*"], true),
+        (permission("view:reports"), None, &["reports:view"], true),
+        (permission("reports:view"), None, &["reports:export", "tickets:view"], false),
+        (permission("reports:view"), Some(Role::VenueManager), &[], false),
+        (permission("reports:view"), Some(Role::VenueOwner), &[], false),
+        (permission("tickets:view-own"), None, &["tickets:view"], true),
+        (permission("tickets:view-own"), None, &["tickets:view-own"], false),
+    ];
+    for (need, role, listed, expected) in cases {
+        let (standing, mut table) = standing(need.clone(), VenueAccessMode::Bearer);
+        for (id, name) in (900..).zip(listed) {
+            if !table.permissions.iter().any(|(known, _)| known == name) {
+                table.permissions.push(((*name).to_owned(), id));
+            }
+        }
+        let id = |name: &&str| table.permissions.iter().find(|(known, _)| known == name).expect("named").1;
+        let ids: Vec<u16> = listed.iter().map(id).collect();
+        assert_eq!(standing.is_held(role, &ids), expected, "{need:?} by {role:?} with {listed:?}");
+    }
+}
+
+#[test]
+fn a_row_that_asks_for_several_things_at_one_venue_stops_the_start() {
+    let segment = || at_venue(VenueNeed::Member);
+    let query = || Access::Venue { need: VenueNeed::Member, venue: VenueFrom::Query };
+    let compiled = |members| fault(vec![parameter("venueId")], Access::Any(members));
+    let several = PolicyFault::SeveralVenues { row: "X1".to_owned() };
+    assert_eq!(compiled(vec![segment(), at_venue(VenueNeed::Owner)]), Some(several.clone()));
+    assert_eq!(compiled(vec![segment(), Access::Any(vec![segment()])]), Some(several));
+    assert_eq!(compiled(vec![query(), segment()]), None, "the query's binds, or it is not there");
 }
