@@ -1,8 +1,9 @@
 //! Floodgate beside HAProxy, nginx and a forwarder that only copies bytes: CPU time a request, on one core.
 //!
-//! `cargo bench --bench side_by_side -- [--quick] [--only SCENARIO] [--rounds N] [--before FLOODGATE]`. Every contestant
-//! runs pinned to core 0; one single-threaded process on core 1 is the clients and the service at once. Contestants take
-//! turns in each round, the order rotates, and what is compared is the ratio within a round, never across them.
+//! `cargo bench --bench side_by_side -- [--quick] [--only SCENARIO] [--rounds N] [--before FLOODGATE]`. Every
+//! contestant runs pinned to core 0; one single-threaded process on core 1 is the clients and the service at once.
+//! Contestants take turns in each round, the order rotates, and what is compared is the ratio within a round, never
+//! across them.
 #![allow(clippy::print_stdout, reason = "the report is this program's output")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark waits for the time it measures")]
 
