@@ -8,6 +8,8 @@ mod authentication;
 mod users;
 mod shared_cache;
 mod venues;
+mod legacy_blacklist;
+mod api_keys;
 mod revocation;
 mod security_events;
 mod tenant_isolation;

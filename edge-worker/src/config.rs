@@ -75,6 +75,8 @@ pub struct UserSettings {
     pub venue_access: lookups::identity::VenueAccessMode,
     /// `CROSS_TENANT_ADMIN`.
     pub cross_tenant_admin: bool,
+    /// `LEGACY_BLACKLIST`, where there is a Redis that could hold one.
+    pub older_blacklist: bool,
 }
 
 /// What only the supervisor needs.

@@ -1,5 +1,5 @@
 //! What auth-service and venue-service said of users: the record of a user, what one may do at a venue, and
-//! whether one is on the staff of any (platform contract, section 5).
+//! whether one is on the staff of any (platform contract, section 5); and what Redis said of API keys (section 8).
 //!
 //! Writer: the supervisor, through its `AuthorityWriter`. Readers: workers, read-only and without waiting.
 //! Torn state: a record that is claimed, void or fails its checksum is a miss. A hit has the whole 256-bit
@@ -16,19 +16,20 @@ use crate::layout::{AuthorityWriter, Field, Structure};
 mod records;
 mod shelf;
 
-pub use records::{Decision, Staff, StaffRecord, UserRecord, UserStatus, VenueAccess};
+pub use records::{ApiKey, Decision, Staff, StaffRecord, Tier, UserRecord, UserStatus, VenueAccess};
 
 pub(crate) use shelf::{Shelf, ShelfBucket};
 
-use records::{DECISION_WORDS, STAFF_WORDS, USER_WORDS, seconds};
+use records::{API_KEY_WORDS, DECISION_WORDS, STAFF_WORDS, USER_WORDS, seconds};
 use shelf::{DIGEST_WORDS, Key, New, Owner, Rank};
 
-/// The three tables, each of so many buckets of four records; see the file's head.
+/// The four tables, each of so many buckets of four records; see the file's head.
 #[repr(C, align(128))]
 pub struct Access<
     const USER_BUCKETS: usize = { USERS_MAX / 4 },
     const DECISION_BUCKETS: usize = { DECISIONS_MAX / 4 },
     const STAFF_BUCKETS: usize = { STAFF_MAX / 4 },
+    const API_KEY_BUCKETS: usize = { API_KEYS_MAX / 4 },
 > {
     /// Counts the events that forgot something.
     forgets: Word,
@@ -36,6 +37,7 @@ pub struct Access<
     users: Shelf<USER_BUCKETS, SHORT_WORDS>,
     decisions: Shelf<DECISION_BUCKETS, LONG_WORDS>,
     staff: Shelf<STAFF_BUCKETS, SHORT_WORDS>,
+    api_keys: Shelf<API_KEY_BUCKETS, LONG_WORDS>,
 }
 
 /// Users that are remembered.
@@ -44,6 +46,8 @@ pub const USERS_MAX: usize = 65_536;
 pub const DECISIONS_MAX: usize = 65_536;
 /// Users of whom it is remembered whether they are on any staff.
 pub const STAFF_MAX: usize = 32_768;
+/// API keys that are remembered.
+pub const API_KEYS_MAX: usize = 4_096;
 
 /// When a question was asked, in events: take it before asking a service, give it with the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +74,12 @@ pub enum Kept {
     Outdated,
 }
 
-impl<const USER_BUCKETS: usize, const DECISION_BUCKETS: usize, const STAFF_BUCKETS: usize>
-    Access<USER_BUCKETS, DECISION_BUCKETS, STAFF_BUCKETS>
+impl<
+    const USER_BUCKETS: usize,
+    const DECISION_BUCKETS: usize,
+    const STAFF_BUCKETS: usize,
+    const API_KEY_BUCKETS: usize,
+> Access<USER_BUCKETS, DECISION_BUCKETS, STAFF_BUCKETS, API_KEY_BUCKETS>
 {
     pub(crate) const STRUCTURE: Structure = Structure {
         name: "Access",
@@ -86,6 +94,11 @@ impl<const USER_BUCKETS: usize, const DECISION_BUCKETS: usize, const STAFF_BUCKE
                 size_of::<Shelf<DECISION_BUCKETS, LONG_WORDS>>(),
             ),
             Field("staff", std::mem::offset_of!(Self, staff), size_of::<Shelf<STAFF_BUCKETS, SHORT_WORDS>>()),
+            Field(
+                "api_keys",
+                std::mem::offset_of!(Self, api_keys),
+                size_of::<Shelf<API_KEY_BUCKETS, LONG_WORDS>>(),
+            ),
         ],
     };
 
@@ -108,6 +121,13 @@ impl<const USER_BUCKETS: usize, const DECISION_BUCKETS: usize, const STAFF_BUCKE
     #[must_use]
     pub fn staff(&self, user: &[u8; 32], now_s: i64) -> Option<StaffRecord> {
         self.staff.find(Key::new(user), StaffRecord::decode).filter(|record| record.expires_at_s > now_s)
+    }
+
+    /// What an API key, of which this is the digest, stands for.
+    #[inline]
+    #[must_use]
+    pub fn api_key(&self, key: &[u8; 32], now_s: i64) -> Option<ApiKey> {
+        self.api_keys.find(Key::new(key), ApiKey::decode).filter(|record| record.expires_at_s > now_s)
     }
 
     /// To be taken before a service is asked.
@@ -169,6 +189,21 @@ impl<const USER_BUCKETS: usize, const DECISION_BUCKETS: usize, const STAFF_BUCKE
         self.store(writer, asked, || self.staff.store(&new, seconds(now_s)))
     }
 
+    /// Remembers what an API key stands for.
+    pub fn store_api_key(
+        &self,
+        writer: &AuthorityWriter,
+        key: &[u8; 32],
+        record: &ApiKey,
+        asked: Moment,
+        now_s: i64,
+    ) -> Kept {
+        let (key, expires_at_s) = (Key::new(key), seconds(record.expires_at_s));
+        let venue = Some(Key::new(&record.venue));
+        let new = New { key, user: key, venue, value: &record.encode(), expires_at_s };
+        self.store(writer, asked, || self.api_keys.store(&new, seconds(now_s)))
+    }
+
     /// Forgets all that is known of a user, and says how many records that were.
     pub fn forget_user(&self, writer: &AuthorityWriter, user: &[u8; 32]) -> usize {
         self.forget(writer, || {
@@ -179,25 +214,32 @@ impl<const USER_BUCKETS: usize, const DECISION_BUCKETS: usize, const STAFF_BUCKE
         })
     }
 
-    /// Forgets who may do what at a venue, and who is on a staff because of it.
+    /// Forgets who may do what at a venue, who is on a staff because of it, and its API keys.
     pub fn forget_venue(&self, writer: &AuthorityWriter, venue: &[u8; 32]) -> usize {
         self.forget(writer, || {
             let owner = Owner::Venue(Key::new(venue));
-            self.decisions.forget_owner(owner) + self.staff.forget_owner(owner)
+            self.decisions.forget_owner(owner)
+                + self.staff.forget_owner(owner)
+                + self.api_keys.forget_owner(owner)
         })
     }
 
     /// Forgets everything: events may have been missed.
     pub fn forget_all(&self, writer: &AuthorityWriter) -> usize {
         self.forget(writer, || {
-            self.users.forget_all() + self.decisions.forget_all() + self.staff.forget_all()
+            self.users.forget_all()
+                + self.decisions.forget_all()
+                + self.staff.forget_all()
+                + self.api_keys.forget_all()
         })
     }
 
     /// What a supervisor does with what it found: frees the records that its predecessor was writing, and
     /// says how many that were. No answer that the predecessor asked for is stored afterwards.
     pub fn repair(&self, writer: &AuthorityWriter) -> usize {
-        self.forget(writer, || self.users.repair() + self.decisions.repair() + self.staff.repair())
+        self.forget(writer, || {
+            self.users.repair() + self.decisions.repair() + self.staff.repair() + self.api_keys.repair()
+        })
     }
 
     fn store(&self, writer: &AuthorityWriter, asked: Moment, store: impl FnOnce() -> Rank) -> Kept {
@@ -221,24 +263,24 @@ impl<const USER_BUCKETS: usize, const DECISION_BUCKETS: usize, const STAFF_BUCKE
 
 /// A user's or staff record, digest included: one line of 64 bytes with the two words of its entry.
 pub(crate) const SHORT_WORDS: usize = 6;
-/// A decision, digest included: two lines.
+/// A decision or an API key's record, digest included: two lines.
 pub(crate) const LONG_WORDS: usize = 14;
 const _: () = {
     assert!(DIGEST_WORDS + USER_WORDS <= SHORT_WORDS && DIGEST_WORDS + STAFF_WORDS <= SHORT_WORDS);
-    assert!(DIGEST_WORDS + DECISION_WORDS <= LONG_WORDS);
+    assert!(DIGEST_WORDS + DECISION_WORDS <= LONG_WORDS && DIGEST_WORDS + API_KEY_WORDS <= LONG_WORDS);
 };
 
-/// 19 MiB and 128 bytes; pages are allocated when they are first touched.
+/// 19.625 MiB and 128 bytes; pages are allocated when they are first touched.
 #[cfg(not(loom))]
 const _: () = {
-    let short = USERS_MAX + STAFF_MAX;
-    assert!(size_of::<Access>() == 128 + short * (32 + 64) + DECISIONS_MAX * (32 + 128));
+    let (short, long) = (USERS_MAX + STAFF_MAX, DECISIONS_MAX + API_KEYS_MAX);
+    assert!(size_of::<Access>() == 128 + short * (32 + 64) + long * (32 + 128));
     assert!(size_of::<Access>() < 20 << 20, "bytes of the authority");
 };
 
 #[cfg(test)]
-impl<const USERS: usize, const DECISIONS: usize, const STAFF: usize> crate::atomics::Zeroed
-    for Access<USERS, DECISIONS, STAFF>
+impl<const USERS: usize, const DECISIONS: usize, const STAFF: usize, const API_KEYS: usize>
+    crate::atomics::Zeroed for Access<USERS, DECISIONS, STAFF, API_KEYS>
 {
     fn zeroed() -> Self {
         use crate::atomics::Zeroed;
@@ -248,6 +290,7 @@ impl<const USERS: usize, const DECISIONS: usize, const STAFF: usize> crate::atom
             users: Zeroed::zeroed(),
             decisions: Zeroed::zeroed(),
             staff: Zeroed::zeroed(),
+            api_keys: Zeroed::zeroed(),
         }
     }
 }

@@ -106,7 +106,7 @@ pub(crate) struct Structure {
 pub(crate) struct Field(pub(crate) &'static str, pub(crate) usize, pub(crate) usize);
 
 /// Structures of the region, outermost first. A structure whose fields leave a gap does not compile.
-const STRUCTURES: [Structure; 29] = [
+const STRUCTURES: [Structure; 30] = [
     Structure { name: "Authority", bytes: size_of::<Authority>(), fields: AUTHORITY_FIELDS },
     Structure { name: "Shared", bytes: size_of::<Shared>(), fields: SHARED_FIELDS },
     Structure { name: "Header", bytes: size_of::<Header>(), fields: HEADER_FIELDS },
@@ -122,9 +122,10 @@ const STRUCTURES: [Structure; 29] = [
     Bank::STRUCTURE,
     Tags::<8192>::STRUCTURE,
     TagLine::STRUCTURE,
-    Access::<16_384, 16_384, 8192>::STRUCTURE,
+    Access::<16_384, 16_384, 8192, 1024>::STRUCTURE,
     Shelf::<16_384, SHORT_WORDS>::STRUCTURE,
     Shelf::<16_384, LONG_WORDS>::STRUCTURE,
+    Shelf::<1024, LONG_WORDS>::STRUCTURE,
     ShelfBucket::STRUCTURE,
     Entry::<SHORT_WORDS>::STRUCTURE,
     Entry::<LONG_WORDS>::STRUCTURE,

@@ -14,7 +14,7 @@
 //!   | revocations | digest -> until when;        | journals[64] | ring of records: worker -> supervisor
 //!   |             | not_before: never evicts     +--------------+
 //!   +-------------+                              | token_cache  | digest -> identity: every worker writes
-//!   | access      | user, user at venue: a cache +--------------+
+//!   | access      | users, venues, keys: a cache +--------------+
 //!   +-------------+
 //!        ^
 //!        | written by the supervisor alone,

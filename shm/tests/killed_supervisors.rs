@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use memmap2::MmapRaw;
 use rustix::process::{Pid, Signal, WaitOptions};
 use shm::access::{
-    Access, Decision, DecisionKey, Kept, Staff, StaffRecord, UserRecord, UserStatus, VenueAccess,
+    Access, ApiKey, Decision, DecisionKey, Kept, Staff, StaffRecord, Tier, UserRecord, UserStatus,
+    VenueAccess,
 };
 use shm::revocations::{
     Completeness, Cutoff, NotBefore, Recorded, Repaired, Revocations, Scope, StreamId, Verdict,
@@ -38,7 +39,7 @@ const STEPS_MAX: u64 = 5_000;
 #[repr(C)]
 struct Ground {
     revocations: Revocations<2, 2>,
-    access: Access<2, 2, 2>,
+    access: Access<2, 2, 2, 2>,
     acknowledged: Acknowledged,
 }
 
@@ -266,6 +267,7 @@ fn store(ground: &Ground, writer: &AuthorityWriter, random: &mut Random, now_s: 
             asked,
             now_s,
         ),
+        ground.access.store_api_key(writer, &user, &api_key(number, version), asked, now_s),
     ];
     assert!(!kept.contains(&Kept::Outdated), "nobody else forgets");
     let evicted = kept.iter().filter(|kept| **kept == Kept::Evicted).count() as u64;
@@ -376,8 +378,14 @@ fn look_at_records(ground: &Ground, number: usize, figures: &mut Figures) {
         assert!(version > at_venue, "staff record {number} was forgotten at {at_venue}: {record:?}");
         found += 1;
     }
+    if let Some(record) = ground.access.api_key(&digest(number), 0) {
+        let version = u64::try_from(record.expires_at_s).expect("positive") - 1 - number as u64;
+        assert_eq!(record, api_key(number, version), "a record of an API key that nobody stored");
+        assert!(version > venue_forgotten, "API key {number} was forgotten at {venue_forgotten}: {record:?}");
+        found += 1;
+    }
     figures.records += found;
-    figures.misses += 3 - found;
+    figures.misses += 4 - found;
 }
 
 fn user_record(number: usize, version: u64) -> UserRecord {
@@ -406,6 +414,16 @@ fn decision(number: usize, version: u64) -> Decision {
 
 fn staff_record(number: usize, version: u64) -> StaffRecord {
     StaffRecord { staff: Staff::OfAVenue, expires_at_s: signed(version + 1 + number as u64) }
+}
+
+fn api_key(number: usize, version: u64) -> ApiKey {
+    let tiers = [Tier::Free, Tier::Standard, Tier::Premium];
+    ApiKey {
+        venue: digest(2_000 + venue_of(number)),
+        tier: tiers[small(version) % 3],
+        rate_limit: u32::try_from(version * 7).ok(),
+        expires_at_s: signed(version + 1 + number as u64),
+    }
 }
 
 fn scope(number: usize) -> Scope {

@@ -153,6 +153,11 @@ impl Withdrawals {
         Withdrawals { mirror, publisher }
     }
 
+    /// For what every node finds out by itself.
+    pub fn apply_here(&self, event: &Event) {
+        self.mirror.apply(event);
+    }
+
     /// `reason` says why, in a word.
     pub fn carry_out(&self, event: Event, reason: &'static str) {
         match &self.publisher {

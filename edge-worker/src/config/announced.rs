@@ -80,14 +80,6 @@ pub(super) const RATE_LIMITS: &[Setting] = &[
     )
     .preset("0")
     .later("rate limits"),
-    Setting::new(
-        "API_KEY_TEMPLATES",
-        "rate_limits.api_key_templates",
-        Rule::KeyTemplates,
-        "Redis keys of API keys",
-    )
-    .preset("api:key:{key},apikey:{key},api_key_hash:{sha256}")
-    .later("API keys"),
 ];
 
 pub(super) const FEATURES: &[Setting] = &[

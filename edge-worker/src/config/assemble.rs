@@ -51,6 +51,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
             revocation_cold: supervisor.revocation_cold_policy,
             venue_access: identity.venue_access_mode,
             cross_tenant_admin: lookup.flag("CROSS_TENANT_ADMIN"),
+            older_blacklist: supervisor.redis.as_ref().is_some_and(|redis| redis.legacy_blacklist),
         },
         names: NameTable::default(),
     };

@@ -165,8 +165,7 @@ pub(super) fn check(lookup: &mut Lookup, environment: Environment) {
 fn user_check(lookup: &mut Lookup, production: bool) {
     let name = "AUTH_USER_CHECK";
     if production {
-        let what =
-            "API keys and revocation by operators are not built yet, so production and staging do not start";
+        let what = "revocation by operators is not built yet, so production and staging do not start";
         lookup.problem(name, what, "run with NODE_ENV development or test");
     } else if !lookup.is_given(name) {
         lookup.report.notice("AUTH_USER_CHECK is not set and taken as off: tokens of suspended users pass");

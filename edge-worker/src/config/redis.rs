@@ -70,9 +70,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         "LEGACY_BLACKLIST",
         "redis.legacy_blacklist",
         Rule::Flag,
-        "Look up the older revocation key of a token when it is first seen, and every 5 s while it is used",
+        "Look up the older revocation key of a token when it is first seen, and every 5 s until it expires",
     )
     .preset("true"),
+    Setting::new(
+        "API_KEY_TEMPLATES",
+        "rate_limits.api_key_templates",
+        Rule::KeyTemplates,
+        "Redis keys under which API keys stand; the first that has one counts",
+    )
+    .preset("api:key:{key},apikey:{key},api_key_hash:{sha256}"),
 ];
 
 /// What the supervisor needs to speak to Redis. Never leaves it.
@@ -84,6 +91,8 @@ pub struct RedisSettings {
     /// At least 32 bytes. Without it no access decision is read from Redis or written to it.
     pub cache_mac_key: Option<Secret<String>>,
     pub legacy_blacklist: bool,
+    /// Each with `{key}` or `{sha256}` once.
+    pub api_key_templates: Vec<String>,
 }
 
 /// Where one Redis is and how it is entered; the password is decoded.
@@ -219,6 +228,7 @@ pub(super) fn read(lookup: &mut Lookup, environment: Environment) -> Option<Redi
         authorities: text("REDIS_CA"),
         cache_mac_key: text("CACHE_MAC_KEY").map(Secret::new),
         legacy_blacklist: lookup.flag("LEGACY_BLACKLIST"),
+        api_key_templates: lookup.list("API_KEY_TEMPLATES"),
     })
 }
 

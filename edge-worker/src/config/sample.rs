@@ -44,8 +44,8 @@ pub(super) const PRODUCTION: Changes<'static> = &[
 ];
 
 /// How every problem list of production begins for now.
-pub(super) const NOT_BUILT: &str = "AUTH_USER_CHECK: API keys and revocation by operators are not built yet, so \
-     production and staging do not start; run with NODE_ENV development or test";
+pub(super) const NOT_BUILT: &str = "AUTH_USER_CHECK: revocation by operators is not built yet, so production and \
+     staging do not start; run with NODE_ENV development or test";
 
 /// The sources of `base` with `changes` applied; an empty value removes a variable.
 pub(super) fn sources(base: Changes<'_>, changes: Changes<'_>) -> Sources {

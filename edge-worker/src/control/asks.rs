@@ -37,6 +37,10 @@ pub enum Question {
     Withdraw { withdrawal: Withdrawal },
     /// Is this user staff of any venue?
     VenueList { user: Person, bearer: Secret<String> },
+    /// Is this token, which the node has not seen before, on the older blacklist? It is watched from now on.
+    FirstSight { token: Named, bearer: Secret<String>, expires_at: UnixSeconds },
+    /// Is this a key of the platform's, and of which venue?
+    ApiKey { key: Secret<String> },
 }
 
 /// Which tokens are withdrawn.
@@ -85,6 +89,8 @@ pub enum Answer {
     VenueList(ListAnswer),
     /// It holds on this node, and is on its way to the others.
     Withdrawn,
+    FirstSight(SightAnswer),
+    ApiKey(KeyAnswer),
     /// The supervisor has as many asks as it can take.
     Overloaded,
 }
@@ -121,6 +127,26 @@ pub enum ListAnswer {
     Outage,
 }
 
+/// What the older blacklist says of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SightAnswer {
+    Unlisted,
+    /// It is revoked on this node from now on.
+    Listed,
+    /// Redis cannot be asked; the mirror alone decides.
+    Outage,
+}
+
+/// What Redis says of an API key; its tier and limit are in the region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyAnswer {
+    Known { venue: String },
+    Unknown,
+    Outage,
+}
+
 /// Why an ask has no answer. What follows from it is the asking stage's to say: never a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unanswered {
@@ -141,6 +167,9 @@ impl Question {
             Self::User { .. } => 5_250,
             Self::VenueAccess { .. } | Self::VenueList { .. } => 3_250,
             Self::Withdraw { .. } => 1_000,
+            // The mirror serves without it, so nobody waits for long.
+            Self::FirstSight { .. } => 300,
+            Self::ApiKey { .. } => 1_000,
         }
     }
 }

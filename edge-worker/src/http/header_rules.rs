@@ -10,6 +10,8 @@ pub enum RequestRule {
     Pass,
     /// Forwarded on webhook rows, dropped on others.
     PassOnWebhooks,
+    /// Forwarded once it was validated, to the services that take keys.
+    PassValidated,
     /// Removed and counted: a client has no business sending it.
     Strip(StrippedHeader),
     /// Removed: ordinary, but the edge's own affair or unknown to the platform.
@@ -23,11 +25,13 @@ pub enum ResponseRule {
     Drop,
 }
 
-/// Signature headers pass only where the row says so.
+/// Signature headers pass only where the row says so, an API key only where it was validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowKind {
     Ordinary,
     Webhook,
+    /// The request has a valid API key, and the service takes keys.
+    Keyed,
 }
 
 /// The `header` label of `dangerous_headers_stripped_total`.
@@ -224,6 +228,7 @@ pub fn passes_to_service(field: &Field, fields: &Fields, bytes: &[u8], row: RowK
     let listed = match request_rule(field.known) {
         RequestRule::Pass => true,
         RequestRule::PassOnWebhooks => row == RowKind::Webhook,
+        RequestRule::PassValidated => row == RowKind::Keyed,
         RequestRule::Strip(_) | RequestRule::Drop => false,
     };
     listed && !fields.nominated(bytes, field.name_span.bytes(bytes))
@@ -236,12 +241,12 @@ pub fn passes_to_client(field: &Field, fields: &Fields, bytes: &[u8]) -> bool {
     response_rule(field.known) == ResponseRule::Pass && !fields.nominated(bytes, field.name_span.bytes(bytes))
 }
 
-/// The request table. An API key is stripped for everybody until keys are validated.
+/// The request table.
 #[must_use]
 #[inline]
 pub const fn request_rule(known: KnownHeader) -> RequestRule {
     use KnownHeader as K;
-    use RequestRule::{Drop, Pass, PassOnWebhooks, Strip};
+    use RequestRule::{Drop, Pass, PassOnWebhooks, PassValidated, Strip};
     use StrippedHeader as S;
     match known {
         K::XTenant => Strip(S::XTenant),
@@ -278,7 +283,7 @@ pub const fn request_rule(known: KnownHeader) -> RequestRule {
         K::XRewriteUrl => Strip(S::XRewriteUrl),
         K::Proxy => Strip(S::Proxy),
         K::WwwAuthenticate => Strip(S::WwwAuthenticate),
-        K::XApiKey => Strip(S::XApiKey),
+        K::XApiKey => PassValidated,
         K::SpelledAlike => Strip(S::Other),
         // Connection and framing fields come with every request: removed and written anew, but no attack.
         K::Host | K::ContentLength | K::TransferEncoding | K::Connection | K::KeepAlive => Drop,

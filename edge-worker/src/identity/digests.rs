@@ -21,6 +21,7 @@ enum Kind {
     TokenId,
     WholeToken,
     Fingerprint,
+    ApiKey,
 }
 
 impl Digests {
@@ -61,6 +62,14 @@ impl Digests {
     #[must_use]
     pub fn whole_token(&self, digits: &str) -> [u8; 32] {
         self.digest(Kind::WholeToken, &[digits])
+    }
+
+    /// Of an API key, which is not an id: letter case counts.
+    #[must_use]
+    pub fn api_key(&self, key: &str) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&[Kind::ApiKey as u8]).update(key.as_bytes());
+        *hasher.finalize().as_bytes()
     }
 
     /// Tells this key from others, and says nothing of it. Never zero.

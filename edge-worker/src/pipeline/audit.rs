@@ -46,7 +46,8 @@ pub fn is_refresh(row: &Row) -> bool {
     to_auth && row.template.ends_with("/auth/refresh")
 }
 
-fn venues_of(access: &Access) -> impl Iterator<Item = VenueFrom> {
+/// Where the rule of a row finds its venues.
+pub(super) fn venues_of(access: &Access) -> impl Iterator<Item = VenueFrom> {
     let members = match access {
         Access::Any(members) => members.as_slice(),
         other => std::slice::from_ref(other),

@@ -41,8 +41,8 @@ pub fn authorization<'r>(request: &Request<'r>) -> Authorization<'r> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheOutcome {
     Hit,
-    /// Verified now; what became of it in the cache.
-    Miss(Placed),
+    /// Verified now; [`remember`] makes later requests hit.
+    Miss,
     /// Verified now, and longer than the cache holds.
     Uncacheable,
 }
@@ -71,7 +71,6 @@ pub fn authenticate(
     authorization: Authorization<'_>,
     verifier: &Verifier,
     cache: &TokenCache,
-    slot: WorkerSlot,
     now: UnixSeconds,
 ) -> Result<(Principal, CacheOutcome), TokenFault> {
     let token = bearer(authorization)?;
@@ -87,8 +86,23 @@ pub fn authenticate(
             CacheOutcome::Uncacheable,
         ));
     };
-    let placed = cache.store(slot, &digest, &cached, now);
-    Ok((Principal { role, outranked: false, evidence: Evidence::Cached(cached) }, CacheOutcome::Miss(placed)))
+    Ok((Principal { role, outranked: false, evidence: Evidence::Cached(cached) }, CacheOutcome::Miss))
+}
+
+/// Lets later requests with this token hit. Not before everything is known that is asked about a token only once:
+/// who hits is not asked.
+///
+/// `None` if the token is longer than the cache holds.
+pub fn remember(
+    (principal, authorization): (&Principal, Authorization<'_>),
+    verifier: &Verifier,
+    cache: &TokenCache,
+    slot: WorkerSlot,
+    now: UnixSeconds,
+) -> Option<Placed> {
+    let Evidence::Cached(cached) = &principal.evidence else { return None };
+    let digest = verifier.digest(bearer(authorization).ok()?);
+    Some(cache.store(slot, &digest, cached, now))
 }
 
 impl Principal {

@@ -4,6 +4,7 @@
 
 use super::account::{CLIENT_GONE_STATUS, Call as Called, Ending, Ledger};
 use super::address::Claimed;
+use super::api_key::VenueKey;
 use super::authenticate;
 use super::authorise::Grant;
 use super::circuit::Passage;
@@ -21,7 +22,7 @@ use crate::config::services::ServiceId;
 use crate::control::asks::{Question, Withdrawal};
 use crate::http::encode::{Injected, Persistence, UpstreamRequest, request_head};
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
-use crate::http::header_rules::RowKind;
+use crate::http::header_rules::{RowKind, StrippedHeader};
 use crate::http::method::Method;
 use crate::net::connection::{After, Connection};
 use crate::net::io;
@@ -53,7 +54,7 @@ pub fn prepare(
     matched: &Matched<'_>,
     claimed: &Claimed,
     admission: &Admission,
-    (grant, ledger): (&Grant, &Ledger),
+    (grant, key, ledger): (&Grant, Option<&VenueKey>, &Ledger),
 ) -> Granted {
     let row = matched.row();
     let service = ledger.service.expect("the order sets the service before it prepares a request for it");
@@ -77,11 +78,15 @@ pub fn prepare(
         traceparent: Some(trace.text()),
         identity: grant.identity(),
     };
+    let kind = row_kind(row, service, key);
+    if kind != RowKind::Keyed && request.head.field_set().has(KnownHeader::XApiKey) {
+        worker.meters.stripped(StrippedHeader::XApiKey);
+    }
     let upstream = UpstreamRequest {
         authority: worker.upstreams.authority(service, instance).as_bytes(),
         head: request.head,
         bytes: request.bytes,
-        row: if row.notes.webhook { RowKind::Webhook } else { RowKind::Ordinary },
+        row: kind,
         framing: request.head.framing(),
         injected,
     };
@@ -97,6 +102,14 @@ pub fn prepare(
         deadline: Millis(worker.wheel.now().0 + timeout_ms),
         idle_ms: if row.notes.stream { UPSTREAM_STREAM_IDLE_MS } else { UPSTREAM_BODY_IDLE_MS },
         withdrawal: withdrawal(worker, request, matched, (service, grant)),
+    }
+}
+
+fn row_kind(row: &Row, service: ServiceId, key: Option<&VenueKey>) -> RowKind {
+    match key {
+        Some(key) if key.is_for(service) => RowKind::Keyed,
+        _ if row.notes.webhook => RowKind::Webhook,
+        _ => RowKind::Ordinary,
     }
 }
 

@@ -1,7 +1,7 @@
 //! THE ORDER in which a request is decided. Each stage is passed once, left to right:
 //!
-//! parse -> route -> door -> authenticate -> revocation -> user -> target tenant -> authorise (venue, where that
-//! decides) -> circuit -> forward -> respond -> account
+//! parse -> route -> door -> authenticate -> revocation -> user -> target tenant -> api_key -> authorise (venue, where
+//! that decides) -> circuit -> forward -> respond -> account
 //!
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
@@ -16,6 +16,7 @@ pub mod authenticate;
 pub mod revocation;
 pub mod user;
 pub mod target_tenant;
+pub mod api_key;
 pub mod authorise;
 pub mod audit;
 pub mod venue;
@@ -40,7 +41,8 @@ use crate::net::connection::{After, Connection};
 use crate::worker::Worker;
 use account::{Ledger, Sender};
 use address::Claimed;
-use authenticate::Principal;
+use api_key::VenueKey;
+use authenticate::{CacheOutcome, Principal};
 use authorise::need::Known;
 use authorise::policy::Rule;
 use authorise::{Case, Grant, Step};
@@ -146,12 +148,13 @@ async fn decide(
     ledger.row = Some(matched.index());
     let target = request.target_bytes;
     let admission = door::admit(worker, &request, &matched, claimed)?;
-    let (mut target_tenant, mut digest) = (None, [0; 32]);
+    let (mut target_tenant, mut key, mut digest) = (None, None, [0; 32]);
     if admission.needs_identity() {
         let established = establish(worker, (&request, &matched), (claimed, bytes), ledger).await;
         worker.meters.authentication(established.as_ref().map(|_| ()).map_err(|rejection| *rejection));
         let (user, role) = established?;
         target_tenant = choose_tenant(worker, (head, bytes), role, ledger)?;
+        key = check_key(worker, &request, &matched, ledger).await?;
         digest = user;
     }
     let case = Case {
@@ -178,7 +181,8 @@ async fn decide(
         Target::Service { service, .. } => {
             ledger.service = Some(*service);
             let passage = circuit::enter(worker, Some(*service))?;
-            let granted = forward::prepare(worker, &request, &matched, claimed, &admission, (&grant, ledger));
+            let evidence = (&grant, key.as_ref(), &*ledger);
+            let granted = forward::prepare(worker, &request, &matched, claimed, &admission, evidence);
             Ok(Decision::Forward(passage, granted))
         }
     }
@@ -192,7 +196,8 @@ async fn establish(
     (claimed, bytes): (&Claimed, &[u8]),
     ledger: &mut Ledger,
 ) -> Result<([u8; 32], Option<Role>), Rejection> {
-    let principal = Rc::new(identify(worker, request)?);
+    let (principal, outcome) = identify(worker, request)?;
+    let principal = Rc::new(principal);
     ledger.principal = Some(Rc::clone(&principal));
     check_query_tenant(matched, request.target_bytes, Some(principal.tenant()))?;
     let user = worker.digests.user(principal.tenant(), principal.subject());
@@ -204,6 +209,9 @@ async fn establish(
         || authenticate::whole_token(authenticate::authorization(request)),
         clock::wall_seconds(),
     )?;
+    if outcome != CacheOutcome::Hit {
+        Box::pin(meet(worker, request, &principal)).await?;
+    }
     let outage =
         user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, request, matched));
     let person = || person(&principal, ledger, (claimed, bytes));
@@ -276,19 +284,47 @@ fn person(principal: &Principal, ledger: &Ledger, (claimed, bytes): (&Claimed, &
     }
 }
 
+/// The API key, if the request brings one. A refusal is remembered with the venue that it was about.
+async fn check_key(
+    worker: &Worker,
+    request: &parse::Request<'_>,
+    matched: &route::Matched<'_>,
+    ledger: &mut Ledger,
+) -> Result<Option<VenueKey>, Rejection> {
+    if !request.head.field_set().has(KnownHeader::XApiKey) {
+        return Ok(None);
+    }
+    match Box::pin(api_key::check(worker, request, matched)).await {
+        Ok(key) => Ok(Some(key)),
+        Err(rejection) => {
+            ledger.audit(Err(rejection), || audit::venue(matched, request.target_bytes));
+            Err(rejection)
+        }
+    }
+}
+
+/// What happens once to a token on a node.
+async fn meet(worker: &Worker, request: &parse::Request<'_>, principal: &Principal) -> Result<(), Rejection> {
+    let authorization = authenticate::authorization(request);
+    revocation::first_sight(worker, principal, authorization).await?;
+    let cache = &worker.shared.token_cache;
+    let whose = (principal, authorization);
+    authenticate::remember(whose, &worker.verifier.borrow(), cache, worker.slot, clock::wall_seconds());
+    Ok(())
+}
+
 /// The authenticate stage, with its figures.
-fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<Principal, Rejection> {
+fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<(Principal, CacheOutcome), Rejection> {
     let began = clock::now();
     let authorization = authenticate::authorization(request);
     let now = clock::wall_seconds();
     let cache = &worker.shared.token_cache;
-    let result =
-        authenticate::authenticate(authorization, &worker.verifier.borrow(), cache, worker.slot, now);
+    let result = authenticate::authenticate(authorization, &worker.verifier.borrow(), cache, now);
     let took_ns = clock::now().since(began).as_nanos() as u64;
     match result {
         Ok((principal, outcome)) => {
-            worker.meters.verified(outcome == authenticate::CacheOutcome::Hit, took_ns);
-            Ok(principal)
+            worker.meters.verified(outcome == CacheOutcome::Hit, took_ns);
+            Ok((principal, outcome))
         }
         Err(fault) => {
             worker.meters.not_verified(fault, took_ns);

@@ -22,6 +22,10 @@ pub enum Rejection {
     Forbidden(Denial),
     /// A `tenant_id` query parameter that is not the token's tenant.
     CrossTenant,
+    /// An API key that nobody has, of another shape, or two of them.
+    InvalidApiKey,
+    /// An API key of another venue than the request is about.
+    CrossVenueKey,
     NotFound,
     /// What stands where a venue id belongs is none.
     VenueNotFound,
@@ -139,6 +143,17 @@ impl Rejection {
                 "The requested tenant is not the tenant of your token.",
                 Client,
                 "cross_tenant",
+            ),
+            Self::InvalidApiKey => {
+                row(403, FORBIDDEN, "INVALID_API_KEY", "The API key is not valid.", Client, "invalid_api_key")
+            }
+            Self::CrossVenueKey => row(
+                403,
+                FORBIDDEN,
+                "AUTHORIZATION_ERROR",
+                "The API key belongs to another venue.",
+                Client,
+                "cross_venue_key",
             ),
             Self::NotFound => row(404, NOT_FOUND, "NOT_FOUND", "No such resource.", Client, "not_found"),
             Self::VenueNotFound => no_venue("venue"),

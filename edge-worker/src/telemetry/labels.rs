@@ -171,6 +171,8 @@ impl Reason {
             Rejection::InvalidUuid => 23,
             Rejection::VenueDenied => 24,
             Rejection::InvalidTargetTenant => 25,
+            Rejection::InvalidApiKey => 26,
+            Rejection::CrossVenueKey => 27,
         })
     }
 
@@ -237,6 +239,8 @@ impl Reason {
             23 => Rejection::InvalidUuid,
             24 => Rejection::VenueDenied,
             25 => Rejection::InvalidTargetTenant,
+            26 => Rejection::InvalidApiKey,
+            27 => Rejection::CrossVenueKey,
             _ => return None,
         })
     }

@@ -235,6 +235,8 @@ impl SecurityEvent {
             Rejection::Unauthorized(fault) => Self::of_token(fault),
             Rejection::Forbidden(_) => Some(Self::AuthorizationDenied),
             Rejection::VenueDenied => Some(Self::VenueAccessDenied),
+            Rejection::InvalidApiKey => Some(Self::InvalidApiKey),
+            Rejection::CrossVenueKey => Some(Self::CrossVenueApiAttempt),
             _ => None,
         }
     }

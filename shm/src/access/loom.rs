@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::atomics::{Zeroed, outcomes};
 
-type Tiny = Access<1, 1, 1>;
+type Tiny = Access<1, 1, 1, 1>;
 
 const NOW: i64 = 100;
 const USER: [u8; 32] = [1; 32];

@@ -1,7 +1,8 @@
-//! What is remembered of a user, of a user at a venue, and of a user's venues: plain values, and how they
-//! stand in words.
+//! What is remembered of a user, of a user at a venue, of a user's venues, and of an API key: plain values, and how
+//! they stand in words.
 
 use crate::token_cache::{PERMISSIONS_MAX, PermissionIds};
+use crate::words::digest_words;
 
 /// What auth-service said of a user (platform contract, section 5). Never anything personal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,25 @@ pub struct StaffRecord {
 pub enum Staff {
     OfAVenue = 1,
     OfNone,
+}
+
+/// What an API key stands for (platform contract, section 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Digest of the venue that it belongs to, as for decisions.
+    pub venue: [u8; 32],
+    pub tier: Tier,
+    /// Requests a minute, instead of the tier's.
+    pub rate_limit: Option<u32>,
+    /// Seconds since 1970.
+    pub expires_at_s: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    Free = 1,
+    Standard,
+    Premium,
 }
 
 impl UserRecord {
@@ -115,6 +135,30 @@ impl StaffRecord {
     }
 }
 
+impl ApiKey {
+    pub(super) fn encode(&self) -> [u64; API_KEY_WORDS] {
+        let [a, b, c, d] = digest_words(&self.venue);
+        let rate_limit = self.rate_limit.map_or(0, |limit| u64::from(limit) + 1);
+        [a, b, c, d, (self.tier as u64) << STATE_SHIFT | seconds(self.expires_at_s), rate_limit]
+    }
+
+    pub(super) fn decode(words: &[u64]) -> Option<ApiKey> {
+        let [a, b, c, d, shape, rate_limit] = *words else { return None };
+        let mut venue = [0; 32];
+        for (bytes, word) in venue.as_chunks_mut().0.iter_mut().zip([a, b, c, d]) {
+            *bytes = word.to_le_bytes();
+        }
+        let tier = [Tier::Free, Tier::Standard, Tier::Premium]
+            .into_iter()
+            .find(|tier| *tier as u64 == shape >> STATE_SHIFT)?;
+        let rate_limit = match rate_limit.checked_sub(1) {
+            None => None,
+            Some(limit) => Some(u32::try_from(limit).ok()?),
+        };
+        Some(ApiKey { venue, tier, rate_limit, expires_at_s: (shape & TIME_MASK).cast_signed() })
+    }
+}
+
 /// Seconds since 1970 in 32 bits: until 2106.
 pub(super) fn seconds(seconds: i64) -> u64 {
     u64::from(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
@@ -122,6 +166,7 @@ pub(super) fn seconds(seconds: i64) -> u64 {
 
 pub(super) const USER_WORDS: usize = 2;
 pub(super) const STAFF_WORDS: usize = 1;
+pub(super) const API_KEY_WORDS: usize = 6;
 pub(super) const DECISION_WORDS: usize = 2 + PERMISSIONS_MAX / 4;
 
 const STATE_SHIFT: usize = 32;

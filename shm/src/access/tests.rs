@@ -4,7 +4,7 @@ use super::*;
 use crate::atomics::Zeroed;
 use crate::token_cache::PermissionIds;
 
-type Small = Access<2, 2, 2>;
+type Small = Access<2, 2, 2, 2>;
 
 const NOW: i64 = 1_795_000_000;
 const LATER: i64 = NOW + 600;
@@ -39,6 +39,10 @@ fn decision(number: u8) -> Decision {
     }
 }
 
+fn api_key(number: u8) -> ApiKey {
+    ApiKey { venue: digest(number), tier: Tier::Standard, rate_limit: Some(7), expires_at_s: LATER }
+}
+
 const YES: StaffRecord = StaffRecord { staff: Staff::OfAVenue, expires_at_s: LATER };
 const NO: StaffRecord = StaffRecord { staff: Staff::OfNone, expires_at_s: LATER };
 
@@ -69,6 +73,18 @@ fn what_is_stored_is_found_until_it_expires() {
         assert_eq!(access.staff(&digest(1), NOW), Some(record));
         assert_eq!(access.staff(&digest(1), LATER), None);
     }
+    for (tier, rate_limit) in [
+        (Tier::Free, None),
+        (Tier::Standard, Some(0)),
+        (Tier::Premium, Some(100)),
+        (Tier::Free, Some(u32::MAX)),
+    ] {
+        let record = ApiKey { tier, rate_limit, ..api_key(9) };
+        assert_eq!(access.store_api_key(&writer, &digest(1), &record, asked, NOW), Kept::Stored);
+        assert_eq!(access.api_key(&digest(1), NOW), Some(record));
+        assert_eq!(access.api_key(&digest(1), LATER), None);
+    }
+    assert_eq!(access.api_key(&digest(2), NOW), None);
     assert_eq!(access.user(&digest(2), NOW), None, "another digest");
     assert_eq!(access.decision(&digest(1), NOW), None);
 }
@@ -130,13 +146,16 @@ fn a_venue_that_changed_takes_its_decisions_and_staff_with_it() {
         access.store_decision(&writer, key, &decision(number), asked, NOW);
         access.store_staff(&writer, (&digest(number), Some(&venue)), &YES, asked, NOW);
         access.store_user(&writer, &digest(number), &user(number), asked, NOW);
+        access.store_api_key(&writer, &digest(number + 30), &api_key(number + 20), asked, NOW);
     }
-    assert_eq!(access.forget_venue(&writer, &digest(21)), 2);
+    assert_eq!(access.forget_venue(&writer, &digest(21)), 3);
     assert_eq!((access.decision(&digest(11), NOW), access.staff(&digest(1), NOW)), (None, None));
+    assert_eq!(access.api_key(&digest(31), NOW), None);
+    assert_eq!(access.api_key(&digest(32), NOW), Some(api_key(22)));
     assert_eq!(access.decision(&digest(12), NOW), Some(decision(2)));
     assert_eq!(access.staff(&digest(2), NOW), Some(YES));
     assert_eq!(access.user(&digest(1), NOW), Some(user(1)), "users are no venue's");
-    assert_eq!(access.forget_all(&writer), 4);
+    assert_eq!(access.forget_all(&writer), 5);
     assert_eq!((access.decision(&digest(12), NOW), access.user(&digest(2), NOW)), (None, None));
 }
 
@@ -152,6 +171,7 @@ fn an_answer_that_was_asked_for_before_an_event_is_not_stored_after_it() {
     let key = DecisionKey { decision: &digest(2), user: &digest(1), venue: &digest(9) };
     assert_eq!(access.store_decision(&writer, key, &decision(1), asked, NOW), Kept::Outdated);
     assert_eq!(access.store_staff(&writer, (&digest(1), None), &NO, asked, NOW), Kept::Outdated);
+    assert_eq!(access.store_api_key(&writer, &digest(1), &api_key(1), asked, NOW), Kept::Outdated);
     access.repair(&writer);
     let asked_since = access.moment(&writer);
     assert_ne!(asked_since, asked);
@@ -187,6 +207,12 @@ fn words_that_are_no_record_are_a_miss() {
     assert_eq!(UserRecord::decode(&[good[0] | 0xff << 40, good[1]]), None, "an unknown status");
     assert_eq!(UserRecord::decode(&[good[0] | 1 << 20, good[1]]), None, "no role is so large");
     assert_eq!(StaffRecord::decode(&[0]), None);
+    let good = api_key(1).encode();
+    assert_eq!(ApiKey::decode(&good), Some(api_key(1)));
+    assert_eq!(ApiKey::decode(&good[..5]), None);
+    let [a, b, c, d, shape, limit] = good;
+    assert_eq!(ApiKey::decode(&[a, b, c, d, shape & 0xffff_ffff, limit]), None, "no tier");
+    assert_eq!(ApiKey::decode(&[a, b, c, d, shape, 2 << 32]), None, "no limit is so large");
     let mut words = [0; DECISION_WORDS];
     let length = decision(1).encode(&mut words);
     assert_eq!(Decision::decode(&words[..length]), Some(decision(1)));

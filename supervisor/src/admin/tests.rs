@@ -56,6 +56,7 @@ fn settings() -> WorkerSettings {
             revocation_cold: ColdPolicy::Serve,
             venue_access: VenueAccessMode::Bearer,
             cross_tenant_admin: false,
+            older_blacklist: false,
         },
         names: NameTable::default(),
     }

@@ -7,6 +7,7 @@ use super::operation::Operation;
 use aws_lc_rs::digest;
 use edge_worker::config::secret::Secret;
 use edge_worker::identity::digests::hexadecimal;
+use edge_worker::pipeline::api_key;
 use serde::Deserialize;
 
 /// What a key stands for.
@@ -36,7 +37,7 @@ impl ApiKeys {
     /// The record under the first template that has one. `None` for an unknown key, an illegal one (which is not
     /// asked for), and a record of another shape.
     pub async fn find(&self, key: &Secret<String>) -> Result<Option<ApiKeyRecord>, CallFault> {
-        if !is_legal(key.expose()) {
+        if api_key::legal(key.expose().as_bytes()).is_none() {
             return Ok(None);
         }
         let sha256 = hexadecimal(digest::digest(&digest::SHA256, key.expose().as_bytes()).as_ref());
@@ -50,11 +51,4 @@ impl ApiKeys {
         let first = replies.into_iter().filter_map(Result::ok).find_map(|value| text_of(&value));
         Ok(first.and_then(|text| serde_json::from_str(&text).ok()))
     }
-}
-
-/// `[A-Za-z0-9._-]{32,128}`.
-#[must_use]
-pub fn is_legal(key: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (32..=128).contains(&key.len()) && key.bytes().all(known)
 }

@@ -1,5 +1,9 @@
 //! The older revocation key, `session:blacklist:<raw token>`: read, never written. It is the only place where a raw
 //! token goes to Redis; LEGACY_BLACKLIST=false leaves this out.
+//!
+//! A worker reports a token once, when the node first sees it, and says nothing more of it: a token that was used
+//! counts as used until it expires. Access tokens live 15 minutes, and the bounds below hold for those that live
+//! longer. So no request after the first sends anything, and a token that is used again is never found unwatched.
 
 use super::connection::{BATCH_COMMANDS_MAX, CallFault, Connection};
 use super::event::{Event, TokenName};
@@ -84,12 +88,21 @@ impl LegacyBlacklist {
         let mut rounds = tokio::time::interval(PERIOD);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut complaints = Throttle::default();
+        let mut reported = 0;
         loop {
             rounds.tick().await;
             if let Err(fault) = self.round(&mut revoked).await
                 && complaints.admits(clock::now())
             {
                 tracing::warn!(%fault, "the older revocation keys cannot be read");
+            }
+            let unwatched = self.overflow();
+            if unwatched > reported && complaints.admits(clock::now()) {
+                reported = unwatched;
+                tracing::warn!(
+                    unwatched,
+                    "more tokens are used than can be looked for under their older keys"
+                );
             }
         }
     }

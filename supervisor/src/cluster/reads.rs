@@ -1,7 +1,9 @@
 //! What a node reads from Redis to decide about access, on links of its own: a look-up must not wait behind a snapshot.
 
+use super::api_keys::ApiKeys;
 use super::connection::Connection;
 use super::endpoint::EndpointFault;
+use super::legacy::LegacyBlacklist;
 use super::mac::MacKey;
 use super::shared_cache::SharedCache;
 use edge_worker::config::redis::RedisSettings;
@@ -12,6 +14,9 @@ use std::time::Duration;
 pub struct Reads {
     /// Without CACHE_MAC_KEY nobody could tell what nodes wrote from what others did.
     pub shared: Option<SharedCache>,
+    /// LEGACY_BLACKLIST=false leaves it out.
+    pub legacy: Option<LegacyBlacklist>,
+    pub api_keys: Option<ApiKeys>,
 }
 
 impl Reads {
@@ -23,6 +28,10 @@ impl Reads {
         let Some(settings) = settings else { return Ok(Reads::default()) };
         let connection = Connection::new(settings)?;
         let key = settings.cache_mac_key.as_ref().and_then(MacKey::new);
-        Ok(Reads { shared: key.map(|key| SharedCache::new(connection, key, access_ttl)) })
+        Ok(Reads {
+            shared: key.map(|key| SharedCache::new(connection.clone(), key, access_ttl)),
+            legacy: settings.legacy_blacklist.then(|| LegacyBlacklist::new(connection.clone())),
+            api_keys: Some(ApiKeys::new(connection, settings.api_key_templates.clone())),
+        })
     }
 }

@@ -256,6 +256,10 @@ fn follow_revocations(
     let tokens = &settings.worker.tokens;
     let mirror = Mirror::new(region, tokens.digest_key.expose(), tokens.clock_skew_s);
     let mirror = mirror.before(reads.shared.clone());
+    if let Some(legacy) = reads.legacy.clone() {
+        let mirror = mirror.clone();
+        drop(tokio::spawn(legacy.run(move |event| mirror.apply(&event))));
+    }
     let Some(redis) = &settings.supervisor.redis else {
         return Ok(Withdrawals::new(mirror, None));
     };

@@ -1,11 +1,14 @@
 //! Answers what workers ask: from Redis, auth-service and venue-service, and into the region, so that the next
 //! request of any worker need not ask, and into Redis, so that another node need not either.
 
+mod api_keys;
 mod shared;
 mod users;
 mod venues;
 
+use crate::cluster::api_keys::ApiKeys;
 use crate::cluster::event::{Event, TokenName};
+use crate::cluster::legacy::LegacyBlacklist;
 use crate::cluster::reads::Reads;
 use crate::identity::asker::Asker;
 use crate::identity::auth_service::AuthService;
@@ -13,11 +16,13 @@ use crate::identity::service_jwt::Unable;
 use crate::identity::venue_service::VenueService;
 use crate::keys::Keys;
 use crate::mirror::Withdrawals;
+use edge_worker::clock::UnixSeconds;
 use edge_worker::config::NameTable;
 use edge_worker::config::Settings;
 use edge_worker::config::lookups::identity::IdentitySettings;
+use edge_worker::config::secret::Secret;
 use edge_worker::config::services::{Service, ServiceId};
-use edge_worker::control::asks::{Answer, Named, Person, Question, Withdrawal};
+use edge_worker::control::asks::{Answer, Named, Person, Question, SightAnswer, Withdrawal};
 use edge_worker::control::key_set::KeySet;
 use edge_worker::identity::digests::Digests;
 use edge_worker::identity::roles::RoleIds;
@@ -34,6 +39,8 @@ pub struct Answerer {
     withdrawals: Withdrawals,
     shared: Shared,
     keys: Arc<Keys>,
+    legacy: Option<LegacyBlacklist>,
+    api_keys: Option<ApiKeys>,
     digests: Digests,
     names: NameTable,
     roles: RoleIds,
@@ -74,6 +81,8 @@ impl Answerer {
             withdrawals,
             shared: Shared::new(reads.shared),
             keys,
+            legacy: reads.legacy,
+            api_keys: reads.api_keys,
             digests: Digests::new(*worker.tokens.digest_key.expose()),
             names: worker.names.clone(),
             roles: RoleIds::new(&worker.names).ok_or(AnswererFault::RolesUnnamed)?,
@@ -99,23 +108,41 @@ impl Answerer {
                 Answer::Withdrawn
             }
             Question::VenueList { user, bearer } => Answer::VenueList(self.list(user, bearer).await),
+            Question::FirstSight { token, bearer, expires_at } => {
+                Answer::FirstSight(self.first_sight(named(token), bearer, expires_at).await)
+            }
+            Question::ApiKey { key } => Answer::ApiKey(self.api_key(key).await),
         }
     }
 
     fn withdraw(&self, withdrawal: Withdrawal) {
         let event = match withdrawal {
-            Withdrawal::Token { token, expires_at } => {
-                let token = match token {
-                    Named::Jti(jti) => TokenName::Jti(jti),
-                    Named::Sha256(digits) => TokenName::Sha256(digits),
-                };
-                Event::Token { token, exp: expires_at }
-            }
+            Withdrawal::Token { token, expires_at } => Event::Token { token: named(token), exp: expires_at },
             Withdrawal::User { tenant, subject, epoch, except } => {
                 Event::User { tenant, sub: subject, epoch, except }
             }
         };
         self.withdrawals.carry_out(event, "auth_service");
+    }
+
+    /// A listed token is revoked here and now; other nodes look for themselves.
+    async fn first_sight(&self, token: TokenName, raw: Secret<String>, exp: UnixSeconds) -> SightAnswer {
+        let Some(legacy) = &self.legacy else { return SightAnswer::Unlisted };
+        match legacy.first_sight(token.clone(), raw, exp).await {
+            Ok(true) => {
+                self.withdrawals.apply_here(&Event::Token { token, exp });
+                SightAnswer::Listed
+            }
+            Ok(false) => SightAnswer::Unlisted,
+            Err(_) => SightAnswer::Outage,
+        }
+    }
+}
+
+fn named(token: Named) -> TokenName {
+    match token {
+        Named::Jti(jti) => TokenName::Jti(jti),
+        Named::Sha256(digits) => TokenName::Sha256(digits),
     }
 }
 

@@ -60,6 +60,7 @@ fn the_supervisor_gets_redis_decoded() {
     assert_eq!(server.user.as_deref(), Some("user"));
     assert_eq!(server.password.as_ref().expect("set").expose(), "p@ss/word");
     assert!(found.cache_mac_key.is_some() && found.authorities.is_some() && !found.legacy_blacklist);
+    assert_eq!(found.api_key_templates, ["api:key:{key}", "apikey:{key}", "api_key_hash:{sha256}"]);
     assert!(!format!("{found:?}").contains("p@ss"));
     let parts = redis(&[("REDIS_HOST", "cache"), ("REDIS_DB", "3"), ("REDIS_PASSWORD", "long-password")]);
     let parts = parts.expect("Redis is set");

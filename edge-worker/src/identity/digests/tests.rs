@@ -15,6 +15,10 @@ fn digests_of_different_things_differ() {
         digests.decision("a", "b", "", Some("c")),
         digests.decision("a", "b", "c", Some("x")),
         Digests::new([8; 32]).user("a", "bc"),
+        digests.api_key("abc"),
+        digests.api_key("ABC"),
+        digests.api_key(""),
+        digests.tenant(""),
     ];
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
 }

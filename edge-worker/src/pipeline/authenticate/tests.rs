@@ -9,7 +9,7 @@ use crate::identity::forge::{
 };
 use serde_json::json;
 
-const STORED: CacheOutcome = CacheOutcome::Miss(Placed::Stored);
+const STORED: CacheOutcome = CacheOutcome::Miss;
 
 /// One worker's view: its verifier and the region's cache.
 struct Bench {
@@ -33,7 +33,16 @@ impl Bench {
         now: UnixSeconds,
     ) -> Result<(Principal, CacheOutcome), TokenFault> {
         let slot = WorkerSlot::new(0).expect("the first slot");
-        authenticate(authorization, &self.verifier, self.cache, slot, now)
+        let (principal, outcome) = authenticate(authorization, &self.verifier, self.cache, now)?;
+        let placed = (outcome != CacheOutcome::Hit)
+            .then(|| remember((&principal, authorization), &self.verifier, self.cache, slot, now));
+        let expected = match outcome {
+            CacheOutcome::Hit => None,
+            CacheOutcome::Miss => Some(Some(Placed::Stored)),
+            CacheOutcome::Uncacheable => Some(None),
+        };
+        assert_eq!(placed, expected);
+        Ok((principal, outcome))
     }
 
     fn outcome(&self, token: &str, now: UnixSeconds) -> Result<CacheOutcome, TokenFault> {

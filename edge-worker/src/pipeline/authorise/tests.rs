@@ -15,7 +15,6 @@ use crate::identity::verifier::Verifier;
 use crate::pipeline::authenticate::{Authorization, authenticate};
 use crate::pipeline::target_tenant::{self, Proof};
 use serde_json::{Value, json};
-use shm::words::WorkerSlot;
 
 const VENUE: &str = "0b5e2f1c-77aa-4b0e-9d3e-5a1c2b3d4e5f";
 const STRANGER: &str = "99999999-9999-4999-8999-999999999999";
@@ -122,9 +121,8 @@ impl Gate {
 fn principal(rows: &[Row], changes: Value) -> Rc<Principal> {
     let value = format!("Bearer {}", token(&claims(changes)));
     let verifier = Verifier::new(&settings(), &names(rows)).expect("usable settings");
-    let slot = WorkerSlot::new(0).expect("the first slot");
     let header = Authorization::One(value.as_bytes());
-    Rc::new(authenticate(header, &verifier, token_cache(), slot, NOW).expect("a good token").0)
+    Rc::new(authenticate(header, &verifier, token_cache(), NOW).expect("a good token").0)
 }
 
 fn refused(rejection: Rejection) -> Outcome {

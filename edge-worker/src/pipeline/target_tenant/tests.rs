@@ -4,15 +4,13 @@ use super::*;
 use crate::identity::forge::{NOW, TENANT, claims, settings, token, token_cache, verifier};
 use crate::pipeline::authenticate::{Authorization, authenticate};
 use serde_json::json;
-use shm::words::WorkerSlot;
 
 const OTHER: &str = "4F2B8C1E-9a4d-4c5b-8e7f-0123456789ab";
 
 fn principal(role: &str) -> Principal {
     let value = format!("Bearer {}", token(&claims(json!({"role": role}))));
-    let slot = WorkerSlot::new(0).expect("the first slot");
     let header = Authorization::One(value.as_bytes());
-    authenticate(header, &verifier(&settings()), token_cache(), slot, NOW).expect("a good token").0
+    authenticate(header, &verifier(&settings()), token_cache(), NOW).expect("a good token").0
 }
 
 fn chosen(

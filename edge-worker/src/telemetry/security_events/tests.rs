@@ -31,6 +31,8 @@ fn refusals_are_the_events_of_the_platform_contract_with_its_severities() {
         (Rejection::Forbidden(Denial::Permission), "authorization_denied", Medium),
         (Rejection::Forbidden(Denial::Role), "authorization_denied", Medium),
         (Rejection::Forbidden(Denial::Staff), "authorization_denied", Medium),
+        (Rejection::InvalidApiKey, "invalid_api_key", Medium),
+        (Rejection::CrossVenueKey, "cross_venue_api_attempt", Critical),
     ] {
         let event = SecurityEvent::of(rejection).unwrap_or_else(|| panic!("{rejection:?} is an event"));
         assert_eq!((event.word(), event.severity()), (word, severity), "{rejection:?}");

@@ -132,7 +132,13 @@ pub fn settings(topology: Topology, ports: &[u16]) -> RedisSettings {
         user: None,
         password: None,
     };
-    RedisSettings { server, authorities: None, cache_mac_key: None, legacy_blacklist: true }
+    RedisSettings {
+        server,
+        authorities: None,
+        cache_mac_key: None,
+        legacy_blacklist: true,
+        api_key_templates: Vec::new(),
+    }
 }
 
 /// Asks again and again until it holds.
