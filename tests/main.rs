@@ -8,6 +8,7 @@ mod authentication;
 mod users;
 mod shared_cache;
 mod venues;
+mod staff_changes;
 mod legacy_blacklist;
 mod api_keys;
 mod revocation;

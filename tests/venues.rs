@@ -4,15 +4,15 @@ use crate::harness::token::{OTHER_USER, TENANT};
 use crate::harness::{Backend, Client, Command, Edge, Gate, Script, Token, eventually};
 use serde_json::json;
 
-const HALL: &str = "7e000000-0000-4000-8000-000000000001";
-const CLUB: &str = "7e000000-0000-4000-8000-000000000002";
+pub const HALL: &str = "7e000000-0000-4000-8000-000000000001";
+pub const CLUB: &str = "7e000000-0000-4000-8000-000000000002";
 
 /// A row `venue:member` of venue-service.
-fn settings_of(venue: &str) -> String {
+pub fn settings_of(venue: &str) -> String {
     format!("/api/v1/venues/{venue}/settings")
 }
 
-fn check_of(venue: &str) -> String {
+pub fn check_of(venue: &str) -> String {
     format!("/api/v1/venues/{venue}/check-access")
 }
 
@@ -23,7 +23,7 @@ fn says(access: bool, role: &str, permissions: &[&str]) -> Script {
     Script::answer(200, &[("content-type", "application/json")], document.to_string())
 }
 
-fn manager() -> Script {
+pub fn manager() -> Script {
     says(true, "manager", &["venue:read", "venue:update", "reports:view", "events:update"])
 }
 
@@ -31,17 +31,17 @@ fn owner() -> Script {
     says(true, "owner", &["*"])
 }
 
-fn nobody() -> Script {
+pub fn nobody() -> Script {
     says(false, "", &[])
 }
 
-fn listed(venues: &[&str]) -> Script {
+pub fn listed(venues: &[&str]) -> Script {
     let entries: Vec<_> = venues.iter().map(|id| json!({ "id": id, "tenantId": TENANT })).collect();
     Script::answer(200, &[("content-type", "application/json")], json!(entries).to_string())
 }
 
 /// An edge before venue-service with these answers, and before all others.
-fn platform(scripts: impl IntoIterator<Item = (String, Script)>) -> (Backend, Backend, Edge) {
+pub fn platform(scripts: impl IntoIterator<Item = (String, Script)>) -> (Backend, Backend, Edge) {
     let venue = Backend::named("venue");
     for (path, script) in scripts {
         venue.script(&path, script);
@@ -51,20 +51,20 @@ fn platform(scripts: impl IntoIterator<Item = (String, Script)>) -> (Backend, Ba
     (venue, services, edge)
 }
 
-fn asked(venue: &Backend) -> usize {
+pub fn asked(venue: &Backend) -> usize {
     let is_question = |target: &str| target.ends_with("/check-access") || target == LIST;
     venue.received().iter().filter(|received| is_question(received.target())).count()
 }
 
-fn fan() -> String {
+pub fn fan() -> String {
     Token::valid().build()
 }
 
-fn send(client: &mut Client, method: &str, path: &str, token: &str) -> u16 {
+pub fn send(client: &mut Client, method: &str, path: &str, token: &str) -> u16 {
     client.request(method, path).bearer(token).send().status
 }
 
-fn status(edge: &Edge, method: &str, path: &str) -> u16 {
+pub fn status(edge: &Edge, method: &str, path: &str) -> u16 {
     send(&mut edge.client(), method, path, &fan())
 }
 

@@ -2,6 +2,7 @@
 
 pub mod pool;
 pub mod connect;
+pub mod confirmation;
 pub mod exchange;
 pub mod upload;
 pub mod download;

@@ -50,7 +50,7 @@ pub const STAFF_MAX: usize = 32_768;
 pub const API_KEYS_MAX: usize = 4_096;
 
 /// When a question was asked, in events: take it before asking a service, give it with the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Moment(u64);
 
 /// The digests of a decision.

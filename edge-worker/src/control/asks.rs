@@ -33,7 +33,7 @@ pub enum Question {
         permission: Option<String>,
         bearer: Secret<String>,
     },
-    /// Not a question: tokens are to be withdrawn on every node.
+    /// Not a question: tokens, or decisions, are to be withdrawn on every node.
     Withdraw { withdrawal: Withdrawal },
     /// Is this user staff of any venue?
     VenueList { user: Person, bearer: Secret<String> },
@@ -43,7 +43,7 @@ pub enum Question {
     ApiKey { key: Secret<String> },
 }
 
-/// Which tokens are withdrawn.
+/// What is withdrawn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Withdrawal {
@@ -57,6 +57,10 @@ pub enum Withdrawal {
         subject: String,
         epoch: UnixSeconds,
         except: Option<String>,
+    },
+    /// No token: what was decided of anybody at this venue is to be asked again.
+    Venue {
+        venue: String,
     },
 }
 

@@ -228,6 +228,12 @@ impl Span {
     }
 }
 
+/// A segment of a path, decoded once.
+#[must_use]
+pub fn decode(segment: &[u8]) -> Cow<'_, [u8]> {
+    query::decode(segment, Plus::Literal)
+}
+
 /// What a plus sign stands for: itself in a path, a space in a form-encoded query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plus {

@@ -19,14 +19,14 @@ use crate::config::headers::Scheme;
 use crate::config::limits::{UPSTREAM_BODY_IDLE_MS, UPSTREAM_STREAM_IDLE_MS};
 use crate::config::routes::Row;
 use crate::config::services::ServiceId;
-use crate::control::asks::{Question, Withdrawal};
+use crate::control::asks::Withdrawal;
 use crate::http::encode::{Injected, Persistence, UpstreamRequest, request_head};
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
 use crate::http::header_rules::{RowKind, StrippedHeader};
 use crate::http::method::Method;
 use crate::net::connection::{After, Connection};
-use crate::net::io;
 use crate::telemetry::labels::{Downstream, Phase};
+use crate::upstream::confirmation::Confirmation;
 use crate::upstream::connect::Destination;
 use crate::upstream::exchange::{self, Call, End, Exchanged, Party};
 use crate::worker::Worker;
@@ -113,33 +113,24 @@ fn row_kind(row: &Row, service: ServiceId, key: Option<&VenueKey>) -> RowKind {
     }
 }
 
-/// What the answer may withdraw; only auth-service's do.
+/// What the answer may withdraw.
 fn withdrawal(
     worker: &Worker,
     request: &Request<'_>,
     matched: &Matched<'_>,
     (service, grant): (ServiceId, &Grant),
 ) -> Option<Withdrawal> {
-    let principal = grant.principal()?;
-    if request.method.is_read() || ServiceId::find("auth") != Some(service) {
-        return None;
-    }
+    let principal = grant.principal().filter(|_| !request.method.is_read())?;
+    let service = withdraw::Confirming::of(service)?;
     let mut path = worker.buffers.head();
     matched.write_upstream(request.target_bytes, &mut path);
     let end = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
     path.truncate(end);
     let whole_token = || authenticate::whole_token(authenticate::authorization(request));
-    let withdrawal = withdraw::of(request.method, &path, principal, whole_token, clock::wall_seconds());
+    let done = (service, request.method, path.as_slice());
+    let withdrawal = withdraw::of(done, principal, whole_token, clock::wall_seconds());
     worker.buffers.give_back(path);
     withdrawal
-}
-
-/// Hands a withdrawal to the supervisor once the service has confirmed what caused it.
-fn carry_out(worker: &Rc<Worker>, withdrawal: Option<Withdrawal>, exchanged: &Exchanged) {
-    let confirmed = exchanged.upstream_status.is_some_and(|status| (200..300).contains(&status));
-    let Some(withdrawal) = withdrawal.filter(|_| confirmed) else { return };
-    let (asking, now) = (Rc::clone(worker), worker.wheel.now());
-    io::spawn(async move { drop(asking.asks.ask(Question::Withdraw { withdrawal }, now).await) });
 }
 
 /// Sends the request, passes the answer on, and writes down how it ended.
@@ -161,6 +152,7 @@ pub async fn forward(
         _ => inbound.get(head_bytes..).unwrap_or_default(),
     };
     let consumed = head_bytes + in_hand.len();
+    let confirmation = granted.withdrawal.map(|withdrawal| Confirmation::new(&worker.asks, withdrawal));
     let call = Call {
         destination: Destination::Service(granted.service),
         instance: granted.instance,
@@ -173,11 +165,11 @@ pub async fn forward(
         deadline: granted.deadline,
         idle_ms: granted.idle_ms,
         reply: &reply,
+        confirmation: confirmation.as_ref(),
     };
     let started = clock::now();
     let exchanged = exchange::exchange(stream, call, worker.means()).await;
     drop(passage);
-    carry_out(worker, granted.withdrawal, &exchanged);
     let after = conclude(worker, connection, head, ledger, (&exchanged, started), persistence).await;
     connection.consume(consumed, &exchanged.surplus);
     after

@@ -88,6 +88,7 @@ pub async fn scrape(
         deadline: Millis(worker.wheel.now().0 + SCRAPE_MS),
         idle_ms: SCRAPE_MS,
         reply: &reply,
+        confirmation: None,
     };
     let exchanged = exchange::exchange(&mut connection.stream, call, worker.means()).await;
     let status = exchanged.upstream_status.unwrap_or(CLIENT_GONE_STATUS);

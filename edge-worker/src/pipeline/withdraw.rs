@@ -1,16 +1,35 @@
-//! Withdraw: which answers of auth-service withdraw tokens. The edge writes the revocation with the identity that
-//! it verified, and only after a 2xx (platform section 4).
+//! Withdraw: which answers of services void what was decided before. The edge acts with the identity that it verified,
+//! and only after a 2xx (platform sections 4 and 5).
 
 use super::authenticate::Principal;
 use crate::clock::UnixSeconds;
+use crate::config::services::ServiceId;
 use crate::control::asks::{Named, Withdrawal};
 use crate::http::method::Method;
+use crate::http::target;
+use crate::identity::uuid::Uuid;
 
-/// What an answer with 2xx to this request revokes. `path` is the one that the service gets, without its query.
+/// A service whose answers withdraw something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirming {
+    Auth,
+    Venue,
+}
+
+impl Confirming {
+    #[must_use]
+    pub fn of(service: ServiceId) -> Option<Confirming> {
+        [(Self::Auth, "auth"), (Self::Venue, "venue")]
+            .into_iter()
+            .find(|(_, name)| ServiceId::find(name) == Some(service))
+            .map(|(confirming, _)| confirming)
+    }
+}
+
+/// What an answer with 2xx to this request withdraws. The path is the one that the service gets, without its query.
 #[must_use]
 pub fn of(
-    method: Method,
-    path: &[u8],
+    (service, method, path): (Confirming, Method, &[u8]),
     principal: &Principal,
     whole_token: impl FnOnce() -> String,
     now: UnixSeconds,
@@ -21,17 +40,36 @@ pub fn of(
         epoch: now,
         except: except.map(str::to_owned),
     };
-    match (method, path) {
-        (Method::Post, b"/auth/logout") => {
+    match (service, method, path) {
+        (Confirming::Auth, Method::Post, b"/auth/logout") => {
             let token = match principal.jti() {
                 Some(jti) => Named::Jti(jti.to_owned()),
                 None => Named::Sha256(whole_token()),
             };
             Some(Withdrawal::Token { token, expires_at: principal.expires_at() })
         }
-        (Method::Delete, b"/auth/sessions/all") | (Method::Post, b"/auth/gdpr/delete") => Some(user(None)),
+        (Confirming::Auth, Method::Delete, b"/auth/sessions/all")
+        | (Confirming::Auth, Method::Post, b"/auth/gdpr/delete") => Some(user(None)),
         // auth-service logs out the other devices.
-        (Method::Put, b"/auth/change-password") => Some(user(principal.jti())),
-        _ => None,
+        (Confirming::Auth, Method::Put, b"/auth/change-password") => Some(user(principal.jti())),
+        _ => venue(service, method, path).map(|venue| Withdrawal::Venue { venue: venue.as_str().to_owned() }),
     }
 }
+
+/// The venue whose staff, or which itself, is another after this request.
+fn venue(service: Confirming, method: Method, path: &[u8]) -> Option<Uuid> {
+    let (venues, staff) = match service {
+        Confirming::Auth => (b"/auth/venues/".as_slice(), b"/roles".as_slice()),
+        Confirming::Venue => (b"/api/v1/venues/".as_slice(), b"/staff".as_slice()),
+    };
+    let rest = path.strip_prefix(venues)?;
+    let (id, below) = rest.split_at(rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len()));
+    let changes = match (service, below) {
+        (Confirming::Venue, b"") => matches!(method, Method::Put | Method::Patch | Method::Delete),
+        _ => below.strip_prefix(staff).is_some_and(|tail| tail.is_empty() || tail.starts_with(b"/")),
+    };
+    Uuid::parse(&target::decode(id)).filter(|_| changes && !method.is_read())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The answer's way from service to client: the head filtered and rewritten, the body framed anew.
 
+use super::confirmation::Confirmation;
 use super::exchange::Progress;
 use crate::clock::{self, Millis, Nanos};
 use crate::config::limits::{Limits, UPSTREAM_HEAD_BYTES_MAX};
@@ -61,6 +62,7 @@ pub struct Plan<'p> {
     /// Silence allowed in its body.
     pub idle_ms: u64,
     pub reply: &'p Reply<'p>,
+    pub confirmation: Option<&'p Confirmation<'p>>,
     pub limits: &'p Limits,
     pub buffers: &'p Buffers,
     pub wheel: &'p SocketWheel,
@@ -132,6 +134,9 @@ pub async fn download(
             };
         }
     };
+    if let Some(confirmation) = plan.confirmation {
+        Box::pin(confirmation.answered(head.status(), plan.wheel.now())).await;
+    }
     // A client that is still sending may have to be cut off, so it is told.
     let persistence = if progress.is_uploaded() && !plan.reply.draining.get() {
         plan.reply.persistence

@@ -1,5 +1,6 @@
 //! One request and its answer on one upstream connection, both directions at once where there is a body.
 
+use super::confirmation::Confirmation;
 use super::connect::{ConnectFault, Connected, Destination, Upstreams};
 use super::download::{self, DownloadEnd, Downloaded, NoAnswer, Reply};
 use super::upload::{self, LINGER_MS, UploadEnd, Uploaded};
@@ -35,6 +36,7 @@ pub struct Call<'c> {
     /// Silence allowed in the answer's body.
     pub idle_ms: u64,
     pub reply: &'c Reply<'c>,
+    pub confirmation: Option<&'c Confirmation<'c>>,
 }
 
 /// What the worker lends to every exchange.
@@ -350,6 +352,7 @@ fn download_plan<'c>(call: &Call<'c>, means: Means<'c>) -> download::Plan<'c> {
         deadline: call.deadline,
         idle_ms: call.idle_ms,
         reply: call.reply,
+        confirmation: call.confirmation,
         limits: means.limits,
         buffers: means.buffers,
         wheel: means.wheel,

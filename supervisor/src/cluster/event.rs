@@ -1,6 +1,7 @@
 //! What nodes tell each other: revocations and what to forget, as fields of a stream entry and as durable keys
 //! (`platform.md` section 4). Pure.
 
+use super::record::generation_key;
 use edge_worker::clock::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,8 @@ pub enum Durable {
     /// `value` for [`NOT_BEFORE_TTL_S`], unless a later epoch is there already. `without_except` is for the same
     /// epoch with another exception.
     NotBefore { key: String, epoch: UnixSeconds, value: String, without_except: String },
+    /// A count, one higher each time; nothing ever turns it back, so twice is as good as once.
+    Generation { key: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -214,6 +217,8 @@ impl Event {
                 let value = format!(r#"{{"epoch":{epoch}}}"#);
                 Some(Durable::NotBefore { key, epoch: *epoch, without_except: value.clone(), value })
             }
+            // Whoever states the generation has counted it.
+            Self::Venue { id, generation: None } => Some(Durable::Generation { key: generation_key(id) }),
             Self::Venue { .. } | Self::ForgetUser { .. } | Self::Ban { .. } | Self::Unban { .. } => None,
         }
     }

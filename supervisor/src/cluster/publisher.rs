@@ -187,5 +187,10 @@ fn set(durable: Durable) -> Cmd {
             command.arg(epoch).arg(value).arg(without_except).arg(NOT_BEFORE_TTL_S);
             command
         }
+        Durable::Generation { key } => {
+            let mut command = redis::cmd("INCR");
+            command.arg(key);
+            command
+        }
     }
 }

@@ -174,14 +174,6 @@ impl SharedCache {
         replies.into_iter().map(|reply| reply.map(|value| generation(&value))).collect()
     }
 
-    /// Voids every decision about the venue on all nodes, once the event it gives is published.
-    pub async fn advance_generation(&self, venue: &str) -> Result<Event, CallFault> {
-        let mut command = redis::cmd("INCR");
-        command.arg(generation_key(venue));
-        let reply = self.0.connection.call(Operation::CacheWrite, command).await?;
-        Ok(Event::Venue { id: venue.to_owned(), generation: Some(generation(&reply)) })
-    }
-
     fn access_ttl(&self, access: &VenueAccess) -> Duration {
         if access.allowed { self.0.access_ttl } else { ACCESS_DENIED_TTL.min(self.0.access_ttl) }
     }

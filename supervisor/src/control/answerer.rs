@@ -116,13 +116,16 @@ impl Answerer {
     }
 
     fn withdraw(&self, withdrawal: Withdrawal) {
-        let event = match withdrawal {
-            Withdrawal::Token { token, expires_at } => Event::Token { token: named(token), exp: expires_at },
-            Withdrawal::User { tenant, subject, epoch, except } => {
-                Event::User { tenant, sub: subject, epoch, except }
+        let (event, reason) = match withdrawal {
+            Withdrawal::Token { token, expires_at } => {
+                (Event::Token { token: named(token), exp: expires_at }, "auth_service")
             }
+            Withdrawal::User { tenant, subject, epoch, except } => {
+                (Event::User { tenant, sub: subject, epoch, except }, "auth_service")
+            }
+            Withdrawal::Venue { venue } => (Event::Venue { id: venue, generation: None }, "staff_changed"),
         };
-        self.withdrawals.carry_out(event, "auth_service");
+        self.withdrawals.carry_out(event, reason);
     }
 
     /// A listed token is revoked here and now; other nodes look for themselves.

@@ -16,6 +16,7 @@ use edge_worker::identity::roles::Role;
 use edge_worker::identity::uuid::same_id;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
+use shm::access::Moment;
 use std::sync::Arc;
 
 /// Asks auth-service; one of it a node, so that equal questions of all workers meet.
@@ -39,6 +40,8 @@ struct Inner {
 pub struct UserQuestion {
     pub user: String,
     pub tenant: String,
+    /// An answer to a question from before an event is none to one from after it.
+    pub moment: Moment,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

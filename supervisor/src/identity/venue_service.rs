@@ -14,6 +14,7 @@ use edge_worker::config::secret::Secret;
 use edge_worker::config::services::{Service, ServiceId};
 use edge_worker::identity::uuid::same_id;
 use serde::{Deserialize, Serialize};
+use shm::access::Moment;
 use std::sync::Arc;
 
 /// Permissions in one answer; the platform knows about twenty.
@@ -47,6 +48,8 @@ pub struct AccessQuestion {
     /// Asked for by name in mode hmac; in mode bearer the service lists all, so leave it out and more
     /// questions are equal.
     pub permission: Option<String>,
+    /// An answer to a question from before an event is none to one from after it.
+    pub moment: Moment,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub struct VenueAccess {
 pub struct ListQuestion {
     pub tenant: String,
     pub user: String,
+    /// An answer to a question from before an event is none to one from after it.
+    pub moment: Moment,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

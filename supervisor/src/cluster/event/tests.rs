@@ -106,11 +106,15 @@ fn durable_keys_are_those_of_the_platform_and_read_back() {
     assert_eq!(from_durable(&key, &value, -1, NOW), Ok(tenant));
     assert_eq!(from_durable("session:blacklist:jti:j", "1", 1_500, NOW), Ok(jti(NOW + 2)));
     assert_eq!(from_durable("session:blacklist:jti:j", "1", -1, NOW), Ok(jti(NOW + EXPIRY_UNKNOWN_S)));
-    for event in
-        [Event::Venue { id: "v".into(), generation: None }, Event::Unban { whom: Banned::User("u".into()) }]
-    {
+    for event in [
+        Event::Venue { id: "v".into(), generation: Some(2) },
+        Event::Unban { whom: Banned::User("u".into()) },
+    ] {
         assert!(event.durable(NOW, 30).is_none() && !event.is_over(NOW, 30));
     }
+    let venue = Event::Venue { id: "V".into(), generation: None };
+    assert_eq!(venue.durable(NOW, 30), Some(Durable::Generation { key: "cache:venue:gen:v".into() }));
+    assert!(!is_durable("cache:venue:gen:v"), "a snapshot has no use for it");
 }
 
 #[test]

@@ -238,3 +238,17 @@ async fn a_redis_that_refuses_writes_gets_them_later() {
     eventually("all arrive", || (0..3).all(|number| b.knows(&format!("token-{number}")))).await;
     a.publisher.flushed().await;
 }
+
+#[tokio::test]
+async fn a_change_at_a_venue_is_counted_and_told() {
+    let server = Server::start().await;
+    let a = Node::live("a", &server.settings()).await;
+    let b = Node::live("b", &server.settings()).await;
+    let event = Event::Venue { id: "v".into(), generation: None };
+    for count in ["1", "2"] {
+        assert_eq!(a.publisher.publish(event.clone(), "test", |_| ()), Published::Waiting);
+        a.publisher.flushed().await;
+        assert_eq!(server.command(&["GET", "cache:venue:gen:v"]), format!("$1\r\n{count}\r\n"));
+    }
+    eventually("the other node hears of it", || b.has_seen(&event)).await;
+}

@@ -27,7 +27,8 @@ impl Answerer {
         }
         let at = clock::wall_seconds();
         let whose = (user.tenant.clone(), user.subject.clone());
-        let question = UserQuestion { user: user.subject.clone(), tenant: user.tenant.clone() };
+        let question =
+            UserQuestion { user: user.subject.clone(), tenant: user.tenant.clone(), moment: asked };
         let answer = self.auth.user(question, asker(user)).await;
         let record = match &answer {
             auth_service::UserAnswer::Record(found) => {

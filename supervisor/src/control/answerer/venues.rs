@@ -36,7 +36,7 @@ impl Answerer {
             return said(cached.value);
         }
         let Asked { tenant, user: subject, venue, permission } = asked.clone();
-        let question = AccessQuestion { tenant, user: subject, venue, permission };
+        let question = AccessQuestion { tenant, user: subject, venue, permission, moment };
         let at = clock::wall_seconds();
         let access = match self.venue.access(question, bearer, asker(user)).await {
             venue_service::AccessAnswer::Allowed(found) => record::VenueAccess {
@@ -108,7 +108,7 @@ impl Answerer {
             let first = cached.value.first().map(|venue| venue.id.as_str());
             return self.keep_list(&whose, first, cached.at.min(clock::wall_seconds()), moment).0;
         }
-        let question = ListQuestion { tenant: user.tenant.clone(), user: user.subject.clone() };
+        let question = ListQuestion { tenant: user.tenant.clone(), user: user.subject.clone(), moment };
         let at = clock::wall_seconds();
         let venues = match self.venue.venues(question, bearer, asker(user)).await {
             venue_service::ListAnswer::Venues(venues) => venues,

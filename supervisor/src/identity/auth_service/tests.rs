@@ -30,7 +30,7 @@ fn auth(backend: &Backend) -> Arc<AuthService> {
 }
 
 fn question() -> UserQuestion {
-    UserQuestion { user: USER.to_owned(), tenant: TENANT.to_owned() }
+    UserQuestion { user: USER.to_owned(), tenant: TENANT.to_owned(), moment: Moment::default() }
 }
 
 async fn user(reply: Reply) -> UserAnswer {

@@ -40,6 +40,7 @@ fn question() -> AccessQuestion {
         user: "user-1".to_owned(),
         venue: VENUE.to_owned(),
         permission: Some("tickets:view".to_owned()),
+        moment: Moment::default(),
     }
 }
 
@@ -144,7 +145,8 @@ async fn in_mode_bearer_the_users_token_asks() {
     let venues = venues(vec![backend.address], &settings());
     assert_eq!(venues.mode(), VenueAccessMode::Bearer);
     venues.access(question(), token(), Asker::default()).await;
-    let list = ListQuestion { tenant: TENANT.to_owned(), user: "user-1".to_owned() };
+    let list =
+        ListQuestion { tenant: TENANT.to_owned(), user: "user-1".to_owned(), moment: Moment::default() };
     venues.venues(list, token(), Asker::default()).await;
     let seen = backend.seen();
     assert_eq!(seen[0].line, format!("GET /api/v1/venues/{VENUE}/check-access HTTP/1.1"));
@@ -161,7 +163,8 @@ async fn in_mode_hmac_the_edge_signs_and_the_users_token_stays_here() {
     let venues = venues(vec![backend.address], &signed());
     assert_eq!(venues.mode(), VenueAccessMode::Hmac);
     venues.access(question(), token(), Asker::default()).await;
-    let list = ListQuestion { tenant: TENANT.to_owned(), user: "user-1".to_owned() };
+    let list =
+        ListQuestion { tenant: TENANT.to_owned(), user: "user-1".to_owned(), moment: Moment::default() };
     venues.venues(list, token(), Asker::default()).await;
     let seen = backend.seen();
     assert_eq!(seen[0].line, "POST /internal/access-check HTTP/1.1");
@@ -186,7 +189,8 @@ async fn an_id_that_no_path_can_carry_is_not_asked_about() {
 
 async fn list(reply: Reply) -> ListAnswer {
     let backend = Backend::start([reply]).await;
-    let question = ListQuestion { tenant: TENANT.to_owned(), user: "user-1".to_owned() };
+    let question =
+        ListQuestion { tenant: TENANT.to_owned(), user: "user-1".to_owned(), moment: Moment::default() };
     venues(vec![backend.address], &settings()).venues(question, token(), Asker::default()).await
 }
 
@@ -245,4 +249,25 @@ async fn equal_questions_are_one_request() {
         assert_eq!(asked.await.expect("no panic"), AccessAnswer::Denied);
     }
     assert_eq!(backend.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_from_before_an_event_is_none_to_a_question_from_after_it() {
+    let region = shm::SupervisorRegion::create().expect("a region");
+    let (access, writer) = (&region.authority().access, region.writer());
+    let gate = Arc::new(tokio::sync::Notify::new());
+    let before = Reply::Held(Arc::clone(&gate), r#"{"hasAccess":true}"#.to_owned());
+    let backend = Backend::start([before, json(200, r#"{"hasAccess":false}"#)]).await;
+    let venues = Arc::new(venues(vec![backend.address], &settings()));
+    let ask = |moment| {
+        let venues = Arc::clone(&venues);
+        let question = AccessQuestion { moment, ..question() };
+        tokio::spawn(async move { venues.access(question, token(), Asker::default()).await })
+    };
+    let first = ask(access.moment(writer));
+    backend.wait_for_requests(1).await;
+    access.forget_venue(writer, &[7; 32]);
+    assert_eq!(ask(access.moment(writer)).await.expect("no panic"), AccessAnswer::Denied);
+    gate.notify_one();
+    assert!(matches!(first.await.expect("no panic"), AccessAnswer::Allowed(_)));
 }
