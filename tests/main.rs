@@ -13,6 +13,7 @@ mod legacy_blacklist;
 mod api_keys;
 mod revocation;
 mod security_events;
+mod operators;
 mod tenant_isolation;
 mod header_rules;
 mod wire_strictness;

@@ -28,7 +28,7 @@ pub mod reference;
 #[cfg(test)]
 mod sample;
 
-pub use assemble::{Loaded, load};
+pub use assemble::{Loaded, load, runtime_dir};
 pub use environment::Sources;
 pub use reference::settings_reference;
 
@@ -85,7 +85,7 @@ pub struct SupervisorSettings {
     pub listen: std::net::SocketAddr,
     /// The private address for metrics, health and (later) the status page. Default 127.0.0.1:9090.
     pub admin_listen: std::net::SocketAddr,
-    /// Where the unix sockets `admin.sock` and `metrics.sock` are made. Default /run/floodgate.
+    /// Where the unix sockets `control.sock` and `metrics.sock` are made. Default /run/floodgate.
     pub runtime_dir: std::path::PathBuf,
     /// Worker processes; default one a core.
     pub workers: usize,

@@ -1,9 +1,12 @@
-//! The private address: metrics and health of the node, read only.
+//! The private address: metrics and health of the node, read only. What changes anything is in `control`.
 //!
 //! Two doors to the same answers: a TCP address (default loopback) for operators, and the unix socket
 //! `metrics.sock` through which workers forward the scrapes that they allow.
 
 pub mod sockets;
+pub mod order;
+pub mod control;
+pub mod operator;
 
 use crate::export::render::{CONTENT_TYPE, Facts, Scrape};
 use crate::export::spool::Spool;

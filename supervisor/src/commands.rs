@@ -4,6 +4,7 @@ pub mod run;
 pub mod worker;
 pub mod check;
 pub mod routes;
+pub mod revoke;
 
 use crate::demo;
 use clap::{Parser, Subcommand};
@@ -42,6 +43,8 @@ enum Command {
     },
     /// Print the route table: access, upstream, time-outs, and the reason of every public row.
     Routes,
+    /// Have a running node withdraw tokens on every node.
+    Revoke(revoke::Arguments),
     /// Run the edge in front of a simulated platform, to try it out.
     Demo(demo::Arguments),
     /// Started by the supervisor alone.
@@ -64,6 +67,10 @@ pub enum ExitCode {
     Software = 70,
     /// The operating system refused something that must work.
     System = 71,
+    /// Done on this node; other nodes do not know of it yet.
+    Queued = 75,
+    /// The control socket is not for this user.
+    NotAllowed = 77,
     /// The configuration is invalid.
     Configuration = 78,
 }
@@ -95,6 +102,7 @@ pub fn enter() -> std::process::ExitCode {
             with_settings(&sources, |loaded| run::run(loaded, sources.clone())).into()
         }
         Command::Check { print } => with_settings(&sources(), |loaded| check::run(&loaded, print)).into(),
+        Command::Revoke(arguments) => revoke::run(arguments, &sources()).into(),
         Command::Routes => with_settings(&sources(), |loaded| routes::run(&loaded)).into(),
     }
 }

@@ -4,7 +4,7 @@
 use crate::cluster::connection::Connection;
 use crate::cluster::endpoint::EndpointFault;
 use crate::cluster::event::{Event, NOT_BEFORE_TTL_S, TokenName};
-use crate::cluster::publisher::Publisher;
+use crate::cluster::publisher::{Published, Publisher};
 use crate::cluster::shared_cache::SharedCache;
 use crate::cluster::stream::Gap;
 use crate::cluster::tail::{SyncState, Tail, TailState, Update};
@@ -50,8 +50,8 @@ impl Mirror {
         Mirror { shared, ..self }
     }
 
-    /// What one event changes. Bans are not kept here.
-    pub fn apply(&self, event: &Event) {
+    /// What one event changes. Bans are not kept here. `None`: it revokes nothing.
+    pub fn apply(&self, event: &Event) -> Option<Recorded> {
         let (authority, writer) = (self.region.authority(), self.region.writer());
         let now_s = clock::wall_seconds();
         if let Some(shared) = &self.shared {
@@ -79,13 +79,13 @@ impl Mirror {
             }
             Event::Venue { id, .. } => {
                 authority.access.forget_venue(writer, &self.digests.venue(id));
-                return;
+                return None;
             }
             Event::ForgetUser { tenant, sub } => {
                 authority.access.forget_user(writer, &self.digests.user(tenant, sub));
-                return;
+                return None;
             }
-            Event::Ban { .. } | Event::Unban { .. } => return,
+            Event::Ban { .. } | Event::Unban { .. } => return None,
         };
         if recorded == Recorded::Full {
             tracing::error!(
@@ -93,13 +93,15 @@ impl Mirror {
                 "the table of revocations is full: tokens that it does not clear are refused with 503"
             );
         }
+        Some(recorded)
     }
 
     fn update(&self, update: Update, publisher: &Publisher) {
         let (revocations, writer) = (&self.region.authority().revocations, self.region.writer());
         match update {
             Update::Event { event, id } => {
-                self.apply(&event);
+                // A full table has said so itself, in a critical line.
+                let _ = self.apply(&event);
                 if let Some(id) = id {
                     revocations.set_last_applied(writer, StreamId { ms: id.ms, seq: id.sequence });
                 }
@@ -141,6 +143,7 @@ impl Mirror {
 }
 
 /// How this node withdraws tokens: at once here, then on the others.
+#[derive(Clone)]
 pub struct Withdrawals {
     mirror: Mirror,
     /// Without Redis the node is alone.
@@ -159,15 +162,33 @@ impl Withdrawals {
     }
 
     /// `reason` says why, in a word.
-    pub fn carry_out(&self, event: Event, reason: &'static str) {
+    pub fn carry_out(&self, event: Event, reason: &'static str) -> Withdrawn {
         match &self.publisher {
+            None => Withdrawn { recorded: self.mirror.apply(&event), published: None },
             Some(publisher) => {
-                // A full outbox has said so itself, in a critical line.
-                let _ = publisher.publish(event, reason, |event| self.mirror.apply(event));
+                let mut recorded = None;
+                let published = publisher.publish(event, reason, |event| recorded = self.mirror.apply(event));
+                Withdrawn { recorded, published: Some(published) }
             }
-            None => self.mirror.apply(&event),
         }
     }
+
+    /// How many withdrawals wait for Redis, as soon as none does and at most `within` from now.
+    pub async fn waiting_after(&self, within: Duration) -> usize {
+        let Some(publisher) = &self.publisher else { return 0 };
+        // Late or not, the number says it.
+        let _ = tokio::time::timeout(within, publisher.flushed()).await;
+        publisher.waiting()
+    }
+}
+
+/// What became of a withdrawal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// On this node; `None` if it was none.
+    pub recorded: Option<Recorded>,
+    /// On its way to the others; `None` if the node is alone.
+    pub published: Option<Published>,
 }
 
 /// Follows the stream and writes what this node publishes, for as long as the node runs. Within a local set.

@@ -144,8 +144,13 @@ impl Command {
 
     /// Runs to the end.
     pub fn finish(&self) -> Finished {
+        self.finish_with("")
+    }
+
+    /// The same with something on its standard input.
+    pub fn finish_with(&self, input: &str) -> Finished {
         let _directory = RuntimeDirectory(self.runtime_dir.clone());
-        let mut process = Process::spawn(&mut self.command());
+        let mut process = Process::spawn_with(&mut self.command(), input.as_bytes());
         let status = process.wait();
         // The threads that collect the output end with it.
         let output = settle(&process);
@@ -196,7 +201,7 @@ pub struct Edge {
     address: SocketAddr,
     admin: SocketAddr,
     /// Dropped after the process, which writes there to its end.
-    _directory: RuntimeDirectory,
+    directory: RuntimeDirectory,
 }
 
 struct RuntimeDirectory(PathBuf);
@@ -215,7 +220,7 @@ impl Edge {
             }
             Some((address_in(&lines, "listening")?, address_in(&lines, "admin")?))
         });
-        let edge = Edge { process, address, admin, _directory: directory };
+        let edge = Edge { process, address, admin, directory };
         eventually("the edge has started", || {
             let mut client = Client::try_connect(edge.admin).ok()?;
             let answer = client.request("GET", "/health/startup").host("127.0.0.1").try_send().ok()?;
@@ -272,6 +277,23 @@ impl Edge {
         self.metrics_say(&format!("{name}{labels:?} is {value}"), |metrics| {
             metrics.count(name, labels) == value
         });
+    }
+
+    /// A file or socket of its runtime directory.
+    pub fn runtime_path(&self, name: &str) -> String {
+        self.directory.0.join(name).to_str().expect("temporary paths are UTF-8").to_owned()
+    }
+
+    /// `floodgate revoke` with these arguments, at this node.
+    pub fn revoke(&self, arguments: &[&str]) -> Finished {
+        self.revoke_with(arguments, "")
+    }
+
+    /// The same with something on its standard input.
+    pub fn revoke_with(&self, arguments: &[&str], input: &str) -> Finished {
+        let socket = self.runtime_path("control.sock");
+        let arguments = [&["revoke", "--socket", &socket], arguments].concat();
+        Command::bare(&arguments).finish_with(input)
     }
 
     /// Every line the edge wrote.

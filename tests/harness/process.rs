@@ -2,7 +2,7 @@
 
 use super::polling::{PATIENCE, eventually};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -21,8 +21,17 @@ pub struct Process {
 
 impl Process {
     pub fn spawn(command: &mut Command) -> Process {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Process::spawn_with(command, b"")
+    }
+
+    /// The same with something on its standard input, which then ends.
+    pub fn spawn_with(command: &mut Command, input: &[u8]) -> Process {
+        let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary under test starts");
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input).expect("a pipe holds what a test writes");
+        }
         let lines = Arc::default();
         collect(child.stdout.take().expect("stdout is piped"), &lines);
         collect(child.stderr.take().expect("stderr is piped"), &lines);

@@ -10,6 +10,7 @@ use super::{
     NameTable, Settings, UserSettings, WorkerSettings, announced, headers, limits, lookups, redis, routes,
     server, services, telemetry, tokens,
 };
+use std::path::PathBuf;
 
 /// A valid configuration and what there is to say about it.
 #[derive(Clone, Debug)]
@@ -62,6 +63,22 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     }
     let settings = Settings { worker, supervisor, identity, effective };
     Ok(Loaded { settings, warnings: report.warnings, notices: report.notices })
+}
+
+/// Where a running node has its sockets. Reads the same sources as the node, and leaves the rest of them unchecked:
+/// whoever gives a node orders need not hold its secrets.
+///
+/// # Errors
+/// What is wrong with the directory, or that the configuration file cannot be read.
+pub fn runtime_dir(sources: &Sources) -> Result<PathBuf, Vec<Problem>> {
+    let Gathered { mut lookup, .. } = sources.read();
+    let file = sources.file.as_ref().map(|path| path.display().to_string());
+    let own = |problem: &Problem| {
+        problem.place.starts_with("FLOODGATE_RUNTIME_DIR") || Some(&problem.place) == file.as_ref()
+    };
+    let directory = server::runtime_dir(&mut lookup);
+    let problems: Vec<Problem> = lookup.report.problems.into_iter().filter(own).collect();
+    if problems.is_empty() { Ok(directory) } else { Err(problems) }
 }
 
 /// The route table, with file and line in the places of its problems.

@@ -34,7 +34,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "FLOODGATE_RUNTIME_DIR",
         "server.runtime_dir",
         Rule::Path,
-        "Directory of the unix sockets `admin.sock` and `metrics.sock`",
+        "Directory of the unix sockets `control.sock` (orders of operators) and `metrics.sock`",
     )
     .preset("/run/floodgate"),
     Setting::new(
@@ -149,7 +149,7 @@ fn host(lookup: &Lookup) -> IpAddr {
     literal.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
-fn runtime_dir(lookup: &mut Lookup) -> PathBuf {
+pub(super) fn runtime_dir(lookup: &mut Lookup) -> PathBuf {
     let path = PathBuf::from(lookup.text("FLOODGATE_RUNTIME_DIR").unwrap_or_default());
     if path.join(METRICS_SOCKET).as_os_str().len() > SOCKET_PATH_BYTES_MAX {
         lookup.problem(

@@ -97,6 +97,12 @@ impl Digests {
     }
 }
 
+/// The SHA-256 of a whole token, in lower-case hexadecimal digits: the name of a token that has no id.
+#[must_use]
+pub fn sha256_digits(token: &[u8]) -> String {
+    hexadecimal(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token).as_ref())
+}
+
 /// Lower-case hexadecimal digits.
 #[must_use]
 pub fn hexadecimal(bytes: &[u8]) -> String {

@@ -189,7 +189,9 @@ pub struct Validity {
     pub expires_at: UnixSeconds,
 }
 
-fn is_subject(text: &str) -> bool {
+/// Whether a token may have this `sub`.
+#[must_use]
+pub fn is_subject(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
     (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }

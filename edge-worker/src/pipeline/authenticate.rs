@@ -9,7 +9,7 @@ use crate::config::limits::AUTHORIZATION_BYTES_MAX;
 use crate::config::secret::Secret;
 use crate::http::head::KnownHeader;
 use crate::identity::claims::Claims;
-use crate::identity::digests::hexadecimal;
+use crate::identity::digests::sha256_digits;
 use crate::identity::fault::TokenFault;
 use crate::identity::roles::Role;
 use crate::identity::uuid::same_id;
@@ -187,11 +187,10 @@ impl Principal {
     }
 }
 
-/// The SHA-256 of the token, in lower-case hexadecimal digits: the name of a token that has no id.
+/// The name of a token that has no id.
 #[must_use]
 pub fn whole_token(authorization: Authorization<'_>) -> String {
-    let token = bearer(authorization).unwrap_or_default();
-    hexadecimal(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token).as_ref())
+    sha256_digits(bearer(authorization).unwrap_or_default())
 }
 
 /// The token itself, for a service that is asked in its bearer's name.

@@ -1,4 +1,4 @@
-//! Opens the private address and the unix socket, and makes the directory that holds it.
+//! Opens the private address and the unix sockets, and makes the directory that holds them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +24,8 @@ pub enum SocketFault {
 
 /// File name of the socket for forwarded scrapes, in `runtime_dir`.
 pub const METRICS_SOCKET: &str = "metrics.sock";
+/// File name of the socket for orders of operators, in `runtime_dir`.
+pub const CONTROL_SOCKET: &str = "control.sock";
 /// A directory made here is for this user and group alone.
 const DIRECTORY_MODE: u32 = 0o750;
 const SOCKET_MODE: u32 = 0o660;
@@ -36,17 +38,17 @@ pub async fn bind_address(address: SocketAddr) -> Result<TcpListener, SocketFaul
     TcpListener::bind(address).await.map_err(|cause| SocketFault::Address { address, cause })
 }
 
-/// Opens `metrics.sock` in `directory`, which is made if it is missing.
+/// Opens a socket with this name in `directory`, which is made if it is missing. This user and group may connect.
 ///
 /// # Errors
 /// When the directory cannot be made or written, or something else stands or listens there.
-pub fn bind_metrics_socket(directory: &Path) -> Result<UnixListener, SocketFault> {
+pub fn bind_socket(directory: &Path, name: &str) -> Result<UnixListener, SocketFault> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(DIRECTORY_MODE)
         .create(directory)
         .map_err(|cause| SocketFault::Directory { path: directory.to_owned(), cause })?;
-    let path = directory.join(METRICS_SOCKET);
+    let path = directory.join(name);
     remove_stale(&path)?;
     let listener =
         UnixListener::bind(&path).map_err(|cause| SocketFault::Socket { path: path.clone(), cause })?;

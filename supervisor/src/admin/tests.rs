@@ -1,7 +1,7 @@
 //! The private address over real sockets.
 
 use super::sockets::tests::Directory;
-use super::sockets::{METRICS_SOCKET, bind_address, bind_metrics_socket};
+use super::sockets::{METRICS_SOCKET, bind_address, bind_socket};
 use super::*;
 use edge_worker::config::limits::Limits;
 use edge_worker::config::lookups::identity::{OutagePolicy, UserCheck, VenueAccessMode};
@@ -86,7 +86,7 @@ async fn bench(name: &str) -> Bench {
     let spool = Spool::start(std::io::sink(), 1024).expect("a thread");
     let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current(true)));
     let directory = Directory::new(name);
-    let socket = bind_metrics_socket(directory.path()).expect("the directory is ours");
+    let socket = bind_socket(directory.path(), METRICS_SOCKET).expect("the directory is ours");
     let listener = bind_address(([127, 0, 0, 1], 0).into()).await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     tokio::spawn(Arc::clone(&admin).serve(listener, socket));

@@ -327,7 +327,11 @@ impl Fields<'_> {
     }
 }
 
-fn legal(name: &'static str, text: &str) -> Result<String, Malformed> {
+/// Of an id: visible ASCII, not longer than [`ID_BYTES_MAX`].
+///
+/// # Errors
+/// It is not.
+pub fn legal(name: &'static str, text: &str) -> Result<String, Malformed> {
     let visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     let is_legal = visible && text.len() <= ID_BYTES_MAX;
     is_legal.then(|| text.to_owned()).ok_or(Malformed::Illegal(name))

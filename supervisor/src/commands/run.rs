@@ -1,6 +1,7 @@
 //! `floodgate run`: from a valid configuration to a serving node, and to its end.
 
 use super::{ExitCode, complain};
+use crate::admin::control::{Control, Owner};
 use crate::admin::{Admin, Current, sockets};
 use crate::cluster::endpoint::EndpointFault;
 use crate::cluster::publisher::Publisher;
@@ -152,12 +153,12 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     names::intern(region, &mut settings.worker).map_err(|fault| {
         StartFault::system("the configuration has too many names")(io::Error::other(fault))
     })?;
-    let admin =
+    let doors =
         Doors::open(supervisor).await.map_err(StartFault::system("the private address cannot be opened"))?;
     let policy = Policy::new(supervisor.drain_delay_ms, supervisor.shutdown_timeout_ms);
     tracing::info!(
         listening = %listeners.address(),
-        admin = %admin.address,
+        admin = %doors.address,
         workers,
         region = %region.boot_id(),
         "listening"
@@ -170,27 +171,33 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let notifier = Notifier::new(&NotifyEnvironment::read());
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool)));
     let hooks = Hooks { reload: Box::new(move || reload.notify_one()), ..hooks(&exporter) };
+    let control =
+        Control::new(withdrawals.clone(), settings.worker.tokens.tenant_format, Owner::of_process());
     let answerer = Answerer::new(&settings, region, withdrawals, reads, keys)
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
     let answerer = Arc::new(answerer);
-    look_on(settings, admin, region, spool.clone(), Rc::clone(&exporter), workers);
+    drop(tokio::spawn(Arc::new(control).serve(doors.control)));
+    let doors = (doors.listener, doors.socket);
+    look_on(settings, doors, region, spool.clone(), Rc::clone(&exporter), workers);
     let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks, answerer).run().await;
     exporter.borrow_mut().finish();
     Ok(outcome)
 }
 
-/// The private address and the socket to which workers forward scrapes.
+/// The private address, the socket to which workers forward scrapes, and the one for orders of operators.
 struct Doors {
     listener: TcpListener,
     address: SocketAddr,
     socket: UnixListener,
+    control: UnixListener,
 }
 
 impl Doors {
     async fn open(settings: &SupervisorSettings) -> io::Result<Doors> {
         let listener = sockets::bind_address(settings.admin_listen).await.map_err(io::Error::other)?;
-        let socket = sockets::bind_metrics_socket(&settings.runtime_dir).map_err(io::Error::other)?;
-        Ok(Doors { address: listener.local_addr()?, listener, socket })
+        let open = |name| sockets::bind_socket(&settings.runtime_dir, name).map_err(io::Error::other);
+        let (socket, control) = (open(sockets::METRICS_SOCKET)?, open(sockets::CONTROL_SOCKET)?);
+        Ok(Doors { address: listener.local_addr()?, listener, socket, control })
     }
 }
 
@@ -219,7 +226,7 @@ fn hooks(exporter: &Rc<RefCell<Exporter>>) -> Hooks {
 /// Everything beside keeping workers: access log, probes, metrics and health. Runs as long as the node.
 fn look_on(
     settings: Settings,
-    doors: Doors,
+    (address, socket): (TcpListener, UnixListener),
     region: &'static SupervisorRegion,
     spool: Spool,
     exporter: Rc<RefCell<Exporter>>,
@@ -244,7 +251,7 @@ fn look_on(
     // Three tasks: a fault in one must not silence the others.
     drop(tokio::task::spawn_local(async move { export::run(&exporter).await }));
     drop(tokio::task::spawn_local(async move { probes::run(board, &services, &names).await }));
-    drop(tokio::task::spawn_local(admin.serve(doors.listener, doors.socket)));
+    drop(tokio::task::spawn_local(admin.serve(address, socket)));
 }
 
 /// From here on the region mirrors what was revoked. Without Redis the node runs alone.

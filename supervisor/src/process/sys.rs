@@ -1,5 +1,5 @@
 //! The only unsafe code of the supervisor: descriptors put into place between fork and exec, and adopted
-//! after it.
+//! after it; and one question about the peer of a socket.
 #![allow(unsafe_code)]
 
 use edge_worker::inheritance::{
@@ -8,7 +8,7 @@ use edge_worker::inheritance::{
 };
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -87,6 +87,29 @@ pub fn watch(descriptor: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     // the `OwnedFd`, which closes only with its last share and always gives the same number.
     let watched = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
     watched.map_err(|fault| fault.into_parts().1)
+}
+
+/// More groups than this make a peer unknown; the kernel's own limit is 65,536, and people are in a few.
+const GROUPS_MAX: usize = 1_024;
+
+/// The supplementary groups of the process at the other end of a unix socket, as they were when it connected.
+///
+/// # Errors
+/// Not a connected unix socket, or more than `GROUPS_MAX` groups.
+pub fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0_u32; GROUPS_MAX];
+    let bytes = GROUPS_MAX * size_of::<libc::gid_t>();
+    let mut length = libc::socklen_t::try_from(bytes).map_err(io::Error::other)?;
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERGROUPS);
+    // SAFETY: getsockopt writes at most `length` bytes to `groups`, which is so long and lives through the call, and
+    // the number written to `length`, an exclusive borrow. `gid_t` is `u32`, so every bit pattern is valid.
+    let outcome =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, groups.as_mut_ptr().cast(), &mut length) };
+    if outcome != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    groups.truncate(usize::try_from(length).unwrap_or(0) / size_of::<libc::gid_t>());
+    Ok(groups)
 }
 
 /// Why a process is not a worker.

@@ -31,7 +31,7 @@ fn mode(path: &Path) -> u32 {
 #[tokio::test]
 async fn the_directory_is_made_and_closed_to_others() {
     let directory = Directory::new("made");
-    let _listener = bind_metrics_socket(directory.path()).expect("it can be made");
+    let _listener = bind_socket(directory.path(), METRICS_SOCKET).expect("it can be made");
     assert_eq!(mode(directory.path()) & 0o007, 0);
     assert_eq!(mode(&directory.path().join(METRICS_SOCKET)), SOCKET_MODE);
 }
@@ -41,14 +41,14 @@ async fn the_socket_of_a_dead_predecessor_is_replaced() {
     let directory = Directory::new("stale");
     std::fs::create_dir_all(directory.path()).expect("a directory");
     drop(StdListener::bind(directory.path().join(METRICS_SOCKET)).expect("a socket"));
-    bind_metrics_socket(directory.path()).expect("nobody listens");
+    bind_socket(directory.path(), METRICS_SOCKET).expect("nobody listens");
 }
 
 #[tokio::test]
 async fn the_socket_of_a_living_process_is_left_alone() {
     let directory = Directory::new("living");
-    let first = bind_metrics_socket(directory.path()).expect("the first");
-    let fault = bind_metrics_socket(directory.path()).expect_err("the second");
+    let first = bind_socket(directory.path(), METRICS_SOCKET).expect("the first");
+    let fault = bind_socket(directory.path(), METRICS_SOCKET).expect_err("the second");
     assert!(matches!(fault, SocketFault::InUse { .. }), "{fault}");
     drop(first);
 }
@@ -59,7 +59,7 @@ async fn a_file_in_the_way_is_never_removed() {
     std::fs::create_dir_all(directory.path()).expect("a directory");
     let path = directory.path().join(METRICS_SOCKET);
     std::fs::write(&path, "precious").expect("a file");
-    let fault = bind_metrics_socket(directory.path()).expect_err("a file is no socket");
+    let fault = bind_socket(directory.path(), METRICS_SOCKET).expect_err("a file is no socket");
     assert!(matches!(fault, SocketFault::NotASocket { .. }), "{fault}");
     assert_eq!(std::fs::read_to_string(&path).expect("it is still there"), "precious");
 }
@@ -68,7 +68,7 @@ async fn a_file_in_the_way_is_never_removed() {
 async fn a_directory_that_cannot_be_made_is_named() {
     let directory = Directory::new("impossible");
     std::fs::write(directory.path(), "a file").expect("a file");
-    let fault = bind_metrics_socket(&directory.path().join("below")).expect_err("below a file");
+    let fault = bind_socket(&directory.path().join("below"), METRICS_SOCKET).expect_err("below a file");
     assert!(fault.to_string().contains("runtime_dir"), "{fault}");
     std::fs::remove_file(directory.path()).expect("it was made here");
 }

@@ -1,0 +1,142 @@
+//! What operators order holds on every node, and is written down.
+
+use crate::harness::token::{JTI, OTHER_TENANT, OTHER_USER, TENANT, USER, now};
+use crate::harness::{Backend, Command, Edge, RedisServer, Token, eventually};
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+
+const ROW: &str = "/api/v1/tickets";
+const OTHER_JTI: &str = "66666666-eeee-4eee-8eee-666666666666";
+
+fn two_nodes(backend: &Backend, redis: &RedisServer) -> [Edge; 2] {
+    [(); 2].map(|()| Command::run(backend).set("REDIS_URL", &redis.url()).start())
+}
+
+#[track_caller]
+fn refuses(edge: &Edge, token: &str) {
+    eventually("the node refuses the token", || (edge.fetch_as(token, ROW).status == 401).then_some(()));
+    let problem = edge.fetch_as(token, ROW).expect_problem(401, "AUTHENTICATION_ERROR");
+    assert_eq!(problem["reason"], "revoked");
+}
+
+#[track_caller]
+fn accepts(edge: &Edge, token: &str) {
+    edge.fetch_as(token, ROW).expect_status(200);
+}
+
+/// The audit line of the latest order.
+fn audit(edge: &Edge) -> Value {
+    eventually("the order is in the log", || {
+        let mut records = edge.log_records().into_iter();
+        records.rfind(|record| record["msg"] == "an operator revoked tokens")
+    })
+}
+
+#[test]
+fn a_token_on_standard_input_is_revoked_on_every_node_and_never_logged() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    let nodes = two_nodes(&backend, &redis);
+    let token = Token::valid().build();
+    let other = Token::valid().claim("jti", OTHER_JTI).build();
+    nodes.iter().for_each(|node| accepts(node, &token));
+    let ordered = nodes[0].revoke_with(&["token", "--reason", "posted in a forum"], &format!("{token}\n"));
+    ordered.expect_code(0).expect_words(&["published", JTI, USER, TENANT]);
+    assert_eq!(nodes[0].fetch_as(&token, ROW).status, 401, "it holds here before the command has ended");
+    refuses(&nodes[1], &token);
+    nodes.iter().for_each(|node| accepts(node, &other));
+    let line = audit(&nodes[0]);
+    assert_eq!(line["whom"], format!("token {JTI}"));
+    assert_eq!((&line["kind"], &line["reason"]), (&"jti".into(), &"posted in a forum".into()));
+    assert_eq!(line["uid"], rustix::process::geteuid().as_raw());
+    assert!(line["pid"].as_u64().is_some_and(|pid| pid > 1), "{line}");
+    let secret = token.rsplit('.').next().expect("a signature");
+    assert!(nodes[0].log_lines().iter().all(|line| !line.contains(secret)));
+}
+
+#[test]
+fn a_token_is_revoked_by_its_id_where_the_token_is_not_at_hand() {
+    let backend = Backend::start();
+    let edge = Edge::start(&backend);
+    let token = Token::valid().build();
+    accepts(&edge, &token);
+    let expires = (now() + 900).to_string();
+    let ordered = edge.revoke(&["token", "--jti", JTI, "--expires", &expires]);
+    ordered.expect_code(0).expect_words(&["has no Redis"]);
+    refuses(&edge, &token);
+}
+
+#[test]
+fn a_users_tokens_are_revoked_but_for_the_one_that_is_excepted() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    let nodes = two_nodes(&backend, &redis);
+    let token = Token::valid().build();
+    let kept = Token::valid().claim("jti", OTHER_JTI).build();
+    let stranger = Token::valid().user(OTHER_USER).build();
+    let ordered = nodes[0].revoke(&["user", "--tenant", TENANT, USER, "--except", OTHER_JTI]);
+    ordered.expect_code(0).expect_words(&["published", OTHER_JTI]);
+    for node in &nodes {
+        refuses(node, &token);
+        accepts(node, &kept);
+        accepts(node, &stranger);
+    }
+}
+
+#[test]
+fn all_tokens_of_a_tenant_are_revoked_and_no_others() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    let nodes = two_nodes(&backend, &redis);
+    let (token, other) = (Token::valid().build(), Token::valid().tenant(OTHER_TENANT).build());
+    nodes[0].revoke(&["tenant", &TENANT.to_ascii_uppercase()]).expect_code(0);
+    for node in &nodes {
+        refuses(node, &token);
+        accepts(node, &other);
+    }
+    assert_eq!(audit(&nodes[0])["kind"], "tenant");
+}
+
+#[test]
+fn while_redis_is_down_an_order_is_queued_and_reaches_the_others_afterwards() {
+    let (backend, mut redis) = (Backend::start(), RedisServer::start());
+    let nodes = two_nodes(&backend, &redis);
+    let token = Token::valid().build();
+    nodes.iter().for_each(|node| accepts(node, &token));
+    redis.kill();
+    nodes[0].revoke(&["tenant", TENANT]).expect_code(75).expect_words(&["queued", "1 waiting"]);
+    refuses(&nodes[0], &token);
+    accepts(&nodes[1], &token);
+    redis.restart();
+    refuses(&nodes[1], &token);
+}
+
+#[test]
+fn the_socket_is_found_through_the_settings_and_is_closed_to_others() {
+    let backend = Backend::start();
+    let edge = Edge::start(&backend);
+    let token = Token::valid().build();
+    let socket = edge.runtime_path("control.sock");
+    let mode = std::fs::metadata(&socket).expect("the node made it").permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let directory = edge.runtime_path("");
+    let command = Command::bare(&["revoke", "tenant", TENANT]).set("FLOODGATE_RUNTIME_DIR", &directory);
+    command.finish().expect_code(0);
+    refuses(&edge, &token);
+}
+
+#[test]
+fn an_order_that_cannot_be_given_says_what_to_do() {
+    let backend = Backend::start();
+    let edge = Edge::start(&backend);
+    edge.revoke(&["tenant", "acme"]).expect_code(64).expect_words(&["UUID"]);
+    edge.revoke(&["user", "--tenant", TENANT, "two words"]).expect_code(64);
+    edge.revoke(&["token"]).expect_code(64).expect_words(&["standard input"]);
+    edge.revoke_with(&["token"], "no.token\n").expect_code(64);
+    let far = (now() + 10 * 366 * 86_400).to_string();
+    edge.revoke(&["token", "--jti", JTI, "--expires", &far]).expect_code(64).expect_words(&["exp"]);
+    let expired = (now() - 900).to_string();
+    let over = edge.revoke(&["token", "--jti", JTI, "--expires", &expired]);
+    over.expect_code(0).expect_words(&["expired"]);
+    let nobody = Command::bare(&["revoke", "tenant", TENANT]).finish();
+    nobody.expect_code(69).expect_words(&["no node", "control.sock", "--socket"]);
+    Command::bare(&["revoke", "everybody"]).finish().expect_code(64);
+    accepts(&edge, &Token::valid().build());
+}
