@@ -14,6 +14,7 @@ mod api_keys;
 mod revocation;
 mod security_events;
 mod operators;
+mod buffered_bodies;
 mod tenant_isolation;
 mod header_rules;
 mod wire_strictness;

@@ -49,6 +49,8 @@ pub const UPSTREAM_STREAM_IDLE_MS: u64 = 60_000;
 pub const ACCEPTS_IN_FLIGHT: usize = 16;
 /// Body bytes buffered a direction.
 pub const BODY_BUFFER_BYTES: usize = 65_536;
+/// A body that is read whole before it is forwarded.
+pub const BUFFERED_BODY_BYTES_MAX: u64 = 65_536;
 /// A client may let the edge wait for its body for so long, and for longer only while it keeps up the rate below:
 /// every upload holds a place in flight and a connection to the service.
 pub const UPLOAD_GRACE_MS: u64 = 60_000;

@@ -51,16 +51,19 @@ pub enum Withdrawal {
         token: Named,
         expires_at: UnixSeconds,
     },
-    /// All of a user's that were issued up to `epoch`, but for the one with the jti `except`.
+    /// All of a user's that were issued until the supervisor hears of it, but for the one with the jti `except`.
     User {
         tenant: String,
         subject: String,
-        epoch: UnixSeconds,
         except: Option<String>,
     },
     /// No token: what was decided of anybody at this venue is to be asked again.
     Venue {
         venue: String,
+    },
+    /// All of a tenant's that were issued until the supervisor hears of it.
+    Tenant {
+        tenant: String,
     },
 }
 

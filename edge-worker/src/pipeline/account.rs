@@ -3,6 +3,7 @@
 //! A ledger is opened when a request's head is complete and closed on every way out. One that is dropped
 //! open, because its task panicked, is closed as an internal error.
 
+use super::address::Claimed;
 use super::audit;
 use super::authenticate::Principal;
 use super::authorise::Grant;
@@ -51,6 +52,13 @@ pub enum Sender {
     Client,
     /// One of TRUSTED_PROXIES.
     TrustedProxy,
+}
+
+impl Sender {
+    #[must_use]
+    pub fn of(claimed: &Claimed) -> Sender {
+        if claimed.trusted { Sender::TrustedProxy } else { Sender::Client }
+    }
 }
 
 /// How it ended.

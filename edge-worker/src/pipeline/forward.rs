@@ -7,12 +7,14 @@ use super::address::Claimed;
 use super::api_key::VenueKey;
 use super::authenticate;
 use super::authorise::Grant;
+use super::body::Buffered;
 use super::circuit::Passage;
 use super::door::Admission;
 use super::parse::Request;
 use super::rejection::Rejection;
 use super::respond::{self, Asker};
 use super::route::Matched;
+use super::tenant_status::TenantStatus;
 use super::withdraw;
 use crate::clock::{self, Millis, Nanos};
 use crate::config::headers::Scheme;
@@ -44,6 +46,8 @@ pub struct Granted {
     body_bytes_max: u64,
     deadline: Millis,
     idle_ms: u64,
+    /// Where the row has it read before.
+    body: Option<Box<Buffered>>,
     withdrawal: Option<Withdrawal>,
 }
 
@@ -55,6 +59,7 @@ pub fn prepare(
     claimed: &Claimed,
     admission: &Admission,
     (grant, key, ledger): (&Grant, Option<&VenueKey>, &Ledger),
+    body: Option<Box<Buffered>>,
 ) -> Granted {
     let row = matched.row();
     let service = ledger.service.expect("the order sets the service before it prepares a request for it");
@@ -101,7 +106,8 @@ pub fn prepare(
         body_bytes_max: admission.body_bytes_max,
         deadline: Millis(worker.wheel.now().0 + timeout_ms),
         idle_ms: if row.notes.stream { UPSTREAM_STREAM_IDLE_MS } else { UPSTREAM_BODY_IDLE_MS },
-        withdrawal: withdrawal(worker, request, matched, (service, grant)),
+        withdrawal: withdrawal(worker, request, matched, (service, grant), body.as_deref()),
+        body,
     }
 }
 
@@ -119,6 +125,7 @@ fn withdrawal(
     request: &Request<'_>,
     matched: &Matched<'_>,
     (service, grant): (ServiceId, &Grant),
+    body: Option<&Buffered>,
 ) -> Option<Withdrawal> {
     let principal = grant.principal().filter(|_| !request.method.is_read())?;
     let service = withdraw::Confirming::of(service)?;
@@ -128,7 +135,8 @@ fn withdrawal(
     path.truncate(end);
     let whole_token = || authenticate::whole_token(authenticate::authorization(request));
     let done = (service, request.method, path.as_slice());
-    let withdrawal = withdraw::of(done, principal, whole_token, clock::wall_seconds());
+    let status = body.map_or(TenantStatus::Unseen, |body| TenantStatus::Sent(body.payload()));
+    let withdrawal = withdraw::of(done, principal, whole_token, status);
     worker.buffers.give_back(path);
     withdrawal
 }
@@ -153,6 +161,10 @@ pub async fn forward(
     };
     let consumed = head_bytes + in_hand.len();
     let confirmation = granted.withdrawal.map(|withdrawal| Confirmation::new(&worker.asks, withdrawal));
+    let (buffered, surplus) = match granted.body {
+        Some(body) => (Some(body.framed()), body.surplus),
+        None => (None, Vec::new()),
+    };
     let call = Call {
         destination: Destination::Service(granted.service),
         instance: granted.instance,
@@ -160,7 +172,7 @@ pub async fn forward(
         head: granted.head,
         framing,
         body_bytes_max: granted.body_bytes_max,
-        in_hand,
+        in_hand: buffered.as_deref().unwrap_or(in_hand),
         expects_continue: head.expects_continue(),
         deadline: granted.deadline,
         idle_ms: granted.idle_ms,
@@ -171,7 +183,7 @@ pub async fn forward(
     let exchanged = exchange::exchange(stream, call, worker.means()).await;
     drop(passage);
     let after = conclude(worker, connection, head, ledger, (&exchanged, started), persistence).await;
-    connection.consume(consumed, &exchanged.surplus);
+    connection.consume(consumed, if buffered.is_some() { &surplus } else { &exchanged.surplus });
     after
 }
 

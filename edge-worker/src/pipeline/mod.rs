@@ -1,7 +1,7 @@
 //! THE ORDER in which a request is decided. Each stage is passed once, left to right:
 //!
 //! parse -> route -> door -> authenticate -> revocation -> user -> target tenant -> api_key -> authorise (venue, where
-//! that decides) -> circuit -> forward -> respond -> account
+//! that decides) -> body (where the row has it read) -> circuit -> forward -> respond -> account
 //!
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
@@ -20,6 +20,8 @@ pub mod api_key;
 pub mod authorise;
 pub mod audit;
 pub mod venue;
+pub mod body;
+pub mod tenant_status;
 pub mod withdraw;
 pub mod circuit;
 pub mod forward;
@@ -38,8 +40,9 @@ use crate::http::method::MethodSet;
 use crate::http::target::query::{QueryValue, query_value};
 use crate::identity::roles::Role;
 use crate::net::connection::{After, Connection};
+use crate::net::io::Stream;
 use crate::worker::Worker;
-use account::{Ledger, Sender};
+use account::{CLIENT_GONE_STATUS, Ending, Ledger, Sender};
 use address::Claimed;
 use api_key::VenueKey;
 use authenticate::{CacheOutcome, Principal};
@@ -71,10 +74,11 @@ pub async fn handle(
     head: &RequestHead,
     head_bytes: usize,
 ) -> After {
-    let bytes = connection.inbound.as_slice();
-    let claimed = parse::client(head, bytes, connection.peer, &worker.settings.headers);
+    let Connection { stream, inbound, peer } = &mut *connection;
+    let bytes = inbound.as_slice();
+    let claimed = parse::client(head, bytes, *peer, &worker.settings.headers);
     let mut ledger = Ledger::open(worker, worker.ids.of(head, bytes, claimed.trusted), claimed.client);
-    let decision = decide(worker, head, bytes, &claimed, &mut ledger).await;
+    let decision = decide(worker, (head, head_bytes), bytes, stream, &claimed, &mut ledger).await;
     if let Ok(Decision::Forward(passage, granted)) = decision {
         return forward::forward(worker, connection, (head, head_bytes), ledger, passage, granted).await;
     }
@@ -88,9 +92,13 @@ async fn answer(
     connection: &mut Connection,
     (head, head_bytes): (&RequestHead, usize),
     ledger: Ledger,
-    decision: Result<Decision, Rejection>,
+    decision: Result<Decision, Option<Rejection>>,
 ) -> After {
     let bytes = connection.inbound.as_slice();
+    if let Err(None) = decision {
+        ledger.close(Ending::local(CLIENT_GONE_STATUS, 0), bytes);
+        return After::Abort;
+    }
     // What the edge answers itself, it answers without reading a body: one that is not here yet closes the connection.
     let in_hand = bytes.len() - head_bytes;
     let body_bytes = match head.framing() {
@@ -105,7 +113,7 @@ async fn answer(
     let path = respond::path(head, bytes);
     let asker = Asker { method: ledger.method, path: &path, version: head.version(), persistence };
     let after = match decision {
-        Err(rejection) => respond::refuse(worker, connection, ledger, asker, rejection).await,
+        Err(Some(rejection)) => respond::refuse(worker, connection, ledger, asker, rejection).await,
         Ok(Decision::Options(methods)) => {
             let answer = Answer { status: 204, content: Content::Allow(methods) };
             respond::answer(worker, connection, ledger, asker, answer).await
@@ -115,6 +123,7 @@ async fn answer(
             local::scrape(worker, connection, ledger, asker, head_bytes, passage).await
         }
         Ok(Decision::Forward(..)) => unreachable!("forwarded by the caller"),
+        Err(None) => unreachable!("closed above"),
     };
     connection.consume(head_bytes + body_bytes.unwrap_or(0), &[]);
     after
@@ -130,16 +139,17 @@ pub async fn refuse_head(worker: &Rc<Worker>, connection: &mut Connection, rejec
     }
 }
 
-/// The stages. On the warm path everything is decided from memory, without waiting for anybody.
+/// The stages. On the warm path everything is decided from memory, without waiting for anybody. `Err(None)`: the client
+/// left before it had sent its body.
 async fn decide(
     worker: &Rc<Worker>,
-    head: &RequestHead,
+    (head, head_bytes): (&RequestHead, usize),
     bytes: &[u8],
+    stream: &mut Stream,
     claimed: &Claimed,
     ledger: &mut Ledger,
-) -> Result<Decision, Rejection> {
-    let from = if claimed.trusted { Sender::TrustedProxy } else { Sender::Client };
-    ledger.describe(head, bytes, from);
+) -> Result<Decision, Option<Rejection>> {
+    ledger.describe(head, bytes, Sender::of(claimed));
     let request = parse::parse(head, bytes)?;
     let matched = match worker.routes.find(request.method, &request.target, request.target_bytes)? {
         Found::Row(matched) => matched,
@@ -160,9 +170,7 @@ async fn decide(
     let case = Case {
         scraper: admission.scraper(),
         segment: |segment| matched.decoded(segment, target),
-        venue: || {
-            matched.query(target).map_or(QueryValue::Absent, |query| query_value(query, &audit::VENUE_NAMES))
-        },
+        venue: || queried_venue(&matched, target),
         principal: ledger.principal.clone(),
         target_tenant,
     };
@@ -175,17 +183,28 @@ async fn decide(
     let grant = decision?;
     matched.check_uuids(target)?;
     match &matched.row().target {
-        Target::Deny => Err(Rejection::NotFound),
+        Target::Deny => Err(Some(Rejection::NotFound)),
         Target::Local(Local::Metrics) => Ok(Decision::Scrape(circuit::enter(worker, None)?)),
         Target::Local(local) => Ok(Decision::Local(*local)),
         Target::Service { service, .. } => {
             ledger.service = Some(*service);
+            let body = if matched.row().notes.buffered {
+                let whole = body::read(worker, stream, (head, head_bytes), bytes, admission.body_bytes_max);
+                Some(Box::pin(whole).await?)
+            } else {
+                None
+            };
             let passage = circuit::enter(worker, Some(*service))?;
             let evidence = (&grant, key.as_ref(), &*ledger);
-            let granted = forward::prepare(worker, &request, &matched, claimed, &admission, evidence);
+            let granted = forward::prepare(worker, &request, &matched, claimed, &admission, evidence, body);
             Ok(Decision::Forward(passage, granted))
         }
     }
+}
+
+/// The venue that the query speaks of.
+fn queried_venue<'q>(matched: &route::Matched<'_>, target: &'q [u8]) -> QueryValue<'q> {
+    matched.query(target).map_or(QueryValue::Absent, |query| query_value(query, &audit::VENUE_NAMES))
 }
 
 /// Who asks, by token, mirror and record: the user's digest, and the role that the record gives it. The ledger has the

@@ -2,7 +2,7 @@
 //! and only after a 2xx (platform sections 4 and 5).
 
 use super::authenticate::Principal;
-use crate::clock::UnixSeconds;
+use super::tenant_status::{TENANTS, TenantStatus};
 use crate::config::services::ServiceId;
 use crate::control::asks::{Named, Withdrawal};
 use crate::http::method::Method;
@@ -32,12 +32,11 @@ pub fn of(
     (service, method, path): (Confirming, Method, &[u8]),
     principal: &Principal,
     whole_token: impl FnOnce() -> String,
-    now: UnixSeconds,
+    status: TenantStatus<'_>,
 ) -> Option<Withdrawal> {
     let user = |except: Option<&str>| Withdrawal::User {
         tenant: principal.tenant().to_owned(),
         subject: principal.subject().to_owned(),
-        epoch: now,
         except: except.map(str::to_owned),
     };
     match (service, method, path) {
@@ -52,6 +51,9 @@ pub fn of(
         | (Confirming::Auth, Method::Post, b"/auth/gdpr/delete") => Some(user(None)),
         // auth-service logs out the other devices.
         (Confirming::Auth, Method::Put, b"/auth/change-password") => Some(user(principal.jti())),
+        (Confirming::Auth, Method::Put, path) if path.starts_with(TENANTS) => {
+            status.withdraws(path).map(|tenant| Withdrawal::Tenant { tenant })
+        }
         _ => venue(service, method, path).map(|venue| Withdrawal::Venue { venue: venue.as_str().to_owned() }),
     }
 }

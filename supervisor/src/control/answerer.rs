@@ -16,7 +16,7 @@ use crate::identity::service_jwt::Unable;
 use crate::identity::venue_service::VenueService;
 use crate::keys::Keys;
 use crate::mirror::Withdrawals;
-use edge_worker::clock::UnixSeconds;
+use edge_worker::clock::{self, UnixSeconds};
 use edge_worker::config::NameTable;
 use edge_worker::config::Settings;
 use edge_worker::config::lookups::identity::IdentitySettings;
@@ -120,12 +120,17 @@ impl Answerer {
             Withdrawal::Token { token, expires_at } => {
                 (Event::Token { token: named(token), exp: expires_at }, "auth_service")
             }
-            Withdrawal::User { tenant, subject, epoch, except } => {
+            Withdrawal::User { tenant, subject, except } => {
+                let epoch = clock::wall_seconds();
                 (Event::User { tenant, sub: subject, epoch, except }, "auth_service")
+            }
+            Withdrawal::Tenant { tenant } => {
+                (Event::Tenant { tenant, epoch: clock::wall_seconds() }, "auth_service")
             }
             Withdrawal::Venue { venue } => (Event::Venue { id: venue, generation: None }, "staff_changed"),
         };
-        self.withdrawals.carry_out(event, reason);
+        // What could not be recorded or published has said so itself, in a critical line.
+        let _ = self.withdrawals.carry_out(event, reason);
     }
 
     /// A listed token is revoked here and now; other nodes look for themselves.

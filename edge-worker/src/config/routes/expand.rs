@@ -4,6 +4,7 @@ use super::access::access;
 use super::load::{Fields, Placed};
 use super::pattern::{Mistake, alternatives, parameter, parts, rewrite, segments};
 use super::{Access, Body, Idempotency, Local, Notes, Row, Segment, ShedClass, Target};
+use crate::config::limits::BUFFERED_BODY_BYTES_MAX;
 use crate::config::services::{SERVICES, ServiceId};
 use crate::http::method::{Method, MethodSet};
 
@@ -107,6 +108,10 @@ fn draft<'t>(fields: &mut Fields<'t>) -> Option<Draft<'t>> {
         webhook: fields.flag("webhook"),
         ..Notes::default()
     };
+    if notes.buffered && body_bytes_max.is_none_or(|bytes| bytes > BUFFERED_BODY_BYTES_MAX) {
+        let what = "needs a body cap of at most 64KiB on its row";
+        fields.fault("buffered", Mistake::new(what, "write body = \"64KiB\" or less"));
+    }
     let uuid = fields.texts("uuid");
     let deprecated = fields.text("deprecated");
     let class = fields.choice("class", &CLASSES);

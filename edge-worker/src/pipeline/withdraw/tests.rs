@@ -15,7 +15,8 @@ fn principal() -> Principal {
 
 fn withdrawn(service: Confirming, method: Method, path: &str) -> Option<Withdrawal> {
     let whole_token = || panic!("the token has an id");
-    of((service, method, path.as_bytes()), &principal(), whole_token, NOW)
+    let sent = TenantStatus::Sent(br#"{"status":"suspended"}"#);
+    of((service, method, path.as_bytes()), &principal(), whole_token, sent)
 }
 
 #[test]
@@ -23,13 +24,17 @@ fn the_answers_that_the_platform_lists_withdraw_tokens() {
     use Confirming::Auth;
     let user = |except: Option<&str>| {
         let (tenant, subject) = (TENANT.to_owned(), SUBJECT.to_owned());
-        Some(Withdrawal::User { tenant, subject, epoch: NOW, except: except.map(str::to_owned) })
+        Some(Withdrawal::User { tenant, subject, except: except.map(str::to_owned) })
     };
     let token = Withdrawal::Token { token: Named::Jti(JTI.to_owned()), expires_at: NOW + 840 };
     assert_eq!(withdrawn(Auth, Method::Post, "/auth/logout"), Some(token));
     assert_eq!(withdrawn(Auth, Method::Delete, "/auth/sessions/all"), user(None));
     assert_eq!(withdrawn(Auth, Method::Post, "/auth/gdpr/delete"), user(None));
     assert_eq!(withdrawn(Auth, Method::Put, "/auth/change-password"), user(Some(JTI)));
+    let tenant = Some(Withdrawal::Tenant { tenant: "acme".to_owned() });
+    assert_eq!(withdrawn(Auth, Method::Put, "/auth/admin/tenants/acme/status"), tenant);
+    assert_eq!(withdrawn(Auth, Method::Post, "/auth/admin/tenants/acme/status"), None);
+    assert_eq!(withdrawn(Confirming::Venue, Method::Put, "/auth/admin/tenants/acme/status"), None);
     assert_eq!(withdrawn(Auth, Method::Get, "/auth/logout"), None);
     assert_eq!(withdrawn(Auth, Method::Delete, "/auth/sessions/7"), None);
     assert_eq!(withdrawn(Confirming::Venue, Method::Post, "/auth/logout"), None);

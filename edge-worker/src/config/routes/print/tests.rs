@@ -64,9 +64,9 @@ fn a_row_prints_with_what_its_service_fills_in() {
 #[test]
 fn notes_print_in_words() {
     let keys = r#"path = "/a/{x}", methods = "R", service = "auth", access = "user", idempotency = "uuid",
-        validated = "fees", cache_s = 3, stream = true, buffered = true, webhook = true, uuid = ["x"], deprecated = "/b/{x}""#
+        validated = "fees", cache_s = 3, stream = true, buffered = true, body = 9, webhook = true, uuid = ["x"], deprecated = "/b/{x}""#
         .replace('\n', " ");
-    let wanted = "A R /a/{x} user auth /a/{x} service service admitted \
+    let wanted = "A R /a/{x} user auth /a/{x} service 9 admitted \
         idem-UUID; validated; cache 3; stream; buffered; webhook; x is a UUID; deprecated for /b/{x}";
     assert_eq!(line(&keys, &[]), wanted);
     let keys = r#"path = "/a", methods = "R", service = "auth", access = "user", idempotency = "optional""#;
