@@ -27,9 +27,9 @@ impl TenantStatus<'_> {
         named(path).filter(|_| self.may_close())
     }
 
-    /// Whether the confirmed body may have closed the tenant. It has not if all that it says of a status is `active`, or
-    /// if it says nothing. In doubt it has: whoever understands it otherwise than the service would leave a suspended
-    /// tenant's tokens good, and the other mistake costs a log-in.
+    /// Whether the confirmed body may have closed the tenant. It has not if all that it says of a status is `active`,
+    /// or if it says nothing. In doubt it has: whoever understands it otherwise than the service would leave a
+    /// suspended tenant's tokens good, and the other mistake costs a log-in.
     fn may_close(self) -> bool {
         let TenantStatus::Sent(body) = self else { return true };
         let mut reader = serde_json::Deserializer::from_slice(body);
