@@ -8,7 +8,7 @@ use crate::http::body::{self, Decoder};
 use crate::http::encode::{self, AnswerFacts, ClientFraming, HttpDate, Persistence};
 use crate::http::head::{HeadLimits, Progress as HeadProgress, ResponseFraming, ResponseHead, Version};
 use crate::http::method::Method;
-use crate::net::buffers::Buffers;
+use crate::net::buffers::{Buffers, ROOM};
 use crate::net::io::{ReadEnd, Reader, SocketWheel, Writer};
 use crate::net::wheel::Reason;
 use std::cell::{Cell, RefCell};
@@ -48,10 +48,6 @@ impl Reply<'_> {
         });
     }
 }
-
-/// Left free in front of a service's head: the head that the client gets is longer than the service's, and takes its
-/// place right before the body.
-const ROOM: usize = 2_048;
 
 /// What is expected and how it is to be passed on.
 #[derive(Clone, Copy)]
@@ -114,15 +110,14 @@ pub async fn download(
     plan: Plan<'_>,
     progress: &Progress,
 ) -> Downloaded {
-    let mut input = plan.buffers.body();
-    input.resize(ROOM, 0);
+    let input = plan.buffers.roomy();
     progress.head_awaited(true);
     let read = read_head(reader, head, input, &plan, progress).await;
     progress.head_awaited(false);
     let (input, head_bytes) = match read {
         Ok(found) => found,
         Err((fault, input)) => {
-            plan.buffers.give_back(input);
+            plan.buffers.give_back_roomy(input);
             return Downloaded {
                 end: DownloadEnd::NoAnswer(fault),
                 status: None,
@@ -227,7 +222,7 @@ async fn pass_on(
     let end = match first {
         Ok(()) => passing.rest(reader, writer, input, &mut output).await,
         Err(end) => {
-            plan.buffers.give_back(input);
+            plan.buffers.give_back_roomy(input);
             end
         }
     };
@@ -310,7 +305,7 @@ impl Passing<'_> {
                 break;
             }
         }
-        self.plan.buffers.give_back(input);
+        self.plan.buffers.give_back_roomy(input);
         end
     }
 
