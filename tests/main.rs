@@ -9,6 +9,8 @@ mod users;
 mod shared_cache;
 mod venues;
 mod staff_changes;
+mod access_matrix;
+mod cross_tenant;
 mod legacy_blacklist;
 mod api_keys;
 mod revocation;

@@ -7,6 +7,7 @@ pub mod people;
 pub mod tokens;
 pub mod catalogue;
 pub mod auth_service;
+pub mod venue_service;
 pub mod platform;
 pub mod guide;
 
@@ -124,7 +125,8 @@ fn environment(platform: &Platform, port: u16, directory: &Path) -> Vec<(String,
         ("FLOODGATE_ADMIN_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
         ("FLOODGATE_RUNTIME_DIR".to_owned(), directory.display().to_string()),
         ("LOG_FORMAT".to_owned(), "pretty".to_owned()),
-        ("AUTH_USER_CHECK".to_owned(), "off".to_owned()),
+        ("AUTH_USER_CHECK".to_owned(), "always".to_owned()),
+        ("S2S_SERVICE_TOKEN".to_owned(), platform.service_token().to_owned()),
         ("READY_DEPENDENCIES".to_owned(), "auth,venue".to_owned()),
         ("JWT_PUBLIC_KEY".to_owned(), platform.public_key_pem().to_owned()),
     ];

@@ -1,4 +1,4 @@
-//! The demo's auth-service: log in, refresh with rotation, and who am I.
+//! The demo's auth-service: log in, refresh with rotation, who am I, and the user records that the edge asks for.
 
 use super::people::{self, Person};
 use super::tokens::{ACCESS_TOKEN_S, Issuer};
@@ -11,6 +11,8 @@ use std::io;
 /// State of auth-service; lives as long as the demo.
 pub struct AuthService {
     issuer: Issuer,
+    /// What the edge proves itself with (S2S_SERVICE_TOKEN); new at each start.
+    service_token: String,
     /// Refresh tokens that are still good, each usable once.
     refresh_tokens: RefCell<HashMap<String, &'static Person>>,
 }
@@ -20,12 +22,43 @@ pub type Answer = (u16, Value);
 
 impl AuthService {
     pub fn start() -> io::Result<AuthService> {
-        Ok(AuthService { issuer: Issuer::generate()?, refresh_tokens: RefCell::default() })
+        Ok(AuthService {
+            issuer: Issuer::generate()?,
+            service_token: uuid::random(),
+            refresh_tokens: RefCell::default(),
+        })
     }
 
     #[must_use]
     pub fn public_pem(&self) -> &str {
         self.issuer.public_pem()
+    }
+
+    #[must_use]
+    pub fn service_token(&self) -> &str {
+        &self.service_token
+    }
+
+    /// `GET /auth/internal/users/{userId}`, for the edge alone.
+    #[must_use]
+    pub fn record(&self, user: &str, tenant: &str, service_token: &str) -> Answer {
+        if service_token != self.service_token {
+            return refusal("INVALID_SERVICE_TOKEN", "Not for clients.");
+        }
+        match people::find(user).filter(|person| person.tenant.id == tenant) {
+            Some(Person { id, email, role, .. }) => {
+                let user =
+                    json!({ "id": id, "email": email, "tenantId": tenant, "role": role, "status": "ACTIVE" });
+                (200, json!({ "user": user }))
+            }
+            None => (404, json!({ "success": false, "error": "No such user." })),
+        }
+    }
+
+    /// The person who bears this token; venue-service reads tokens as auth-service writes them.
+    #[must_use]
+    pub fn bearer(&self, authorization: &str) -> Option<&'static Person> {
+        people::find(&self.issuer.subject(authorization.strip_prefix("Bearer ")?)?)
     }
 
     /// `POST /auth/login {email, password}`.

@@ -1,6 +1,6 @@
 //! Venues, events and tickets of the demo's two tenants.
 
-use super::people::{AURORA, BOREALIS};
+use super::people::{AURORA, BOREALIS, HALL};
 use serde_json::{Value, json};
 
 /// Venues of a tenant.
@@ -52,7 +52,6 @@ pub fn find(list: Vec<Value>, id: &str) -> Option<Value> {
     list.into_iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(id))
 }
 
-const HALL: &str = "7e000000-0000-4000-8000-000000000001";
 const CLUB: &str = "7e000000-0000-4000-8000-000000000002";
 const MEADOW: &str = "7e000000-0000-4000-8000-000000000003";
 const OPENING: &str = "e7e70000-0000-4000-8000-000000000001";

@@ -1,6 +1,6 @@
 //! What the demo prints: who can log in, and what to try.
 
-use super::people::PEOPLE;
+use super::people::{HALL, PEOPLE, Person};
 
 /// The guide for an edge on this port of the loopback address.
 #[must_use]
@@ -9,7 +9,11 @@ pub fn text(port: u16) -> String {
     let mut page = format!("\nFloodgate is at {edge}, in front of 19 simulated services.\n\n");
     for person in &PEOPLE {
         let (email, password, tenant) = (person.email, person.password, person.tenant.name);
-        page.push_str(&format!("  {email:24} {password:14} {} of {tenant}\n", person.role));
+        page.push_str(&format!("  {email:24} {password:14} {} of {tenant}", person.role));
+        if let Some(position) = person.works_at {
+            page.push_str(&format!(", {} of the venue {}", position.role, position.venue));
+        }
+        page.push('\n');
     }
     page.push_str("\nIn another terminal:\n");
     for (what, command) in suggestions(&edge) {
@@ -33,14 +37,10 @@ pub fn environment(variables: &[(String, String)]) -> String {
 fn suggestions(edge: &str) -> Vec<(&'static str, String)> {
     let events = format!("curl -si {edge}/api/v1/events");
     let bearer = "-H \"Authorization: Bearer $TOKEN\"";
-    let credentials = PEOPLE.first().map_or_else(String::new, |fan| {
-        format!("{{\"email\":\"{}\",\"password\":\"{}\"}}", fan.email, fan.password)
-    });
-    let log_in = format!(
-        "TOKEN=$(curl -s {edge}/api/v1/auth/login -d '{credentials}' | sed 's/.*\"accessToken\":\"\\([^\"]*\\)\".*/\\1/')"
-    );
+    let [fan, staff, ..] = &PEOPLE;
+    let settings = format!("curl -si {edge}/api/v1/venues/{HALL}/settings");
     vec![
-        ("Log in. The token is a real one: RS256, good for 15 minutes.", log_in),
+        ("Log in. The token is a real one: RS256, good for 15 minutes.", log_in(edge, fan, "TOKEN")),
         ("An authenticated call: the events of the fan's tenant.", format!("{events} {bearer}")),
         (
             "The same with a spoofed tenant: the header is stripped, the answer is the same.",
@@ -53,11 +53,27 @@ fn suggestions(edge: &str) -> Vec<(&'static str, String)> {
         ),
         ("Not for fans: 403.", format!("curl -si {edge}/api/v1/mint/queue {bearer}")),
         (
+            "A venue's settings, for a fan: 404, as if there were no such venue.",
+            format!("{settings} {bearer}"),
+        ),
+        ("Log in as staff of that venue.", log_in(edge, staff, "STAFF")),
+        (
+            "The same for its manager. venue-service is asked once, and believed for ten minutes.",
+            format!("{settings} -H \"Authorization: Bearer $STAFF\""),
+        ),
+        (
             "A path that tries to leave its row: 400, and no service hears of it.",
             format!("curl -si --path-as-is {edge}/api/v1/auth/login/%2e%2e/internal/users"),
         ),
         ("Metrics, and readiness.", format!("curl -s {edge}/metrics | grep ^gateway_; curl -s {edge}/ready")),
     ]
+}
+
+/// Keeps the access token in a shell variable.
+fn log_in(edge: &str, person: &Person, variable: &str) -> String {
+    let credentials = format!("{{\"email\":\"{}\",\"password\":\"{}\"}}", person.email, person.password);
+    let taken = "sed 's/.*\"accessToken\":\"\\([^\"]*\\)\".*/\\1/'";
+    format!("{variable}=$(curl -s {edge}/api/v1/auth/login -d '{credentials}' | {taken})")
 }
 
 #[cfg(test)]

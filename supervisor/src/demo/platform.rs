@@ -2,6 +2,7 @@
 
 use super::auth_service::{Answer, AuthService};
 use super::catalogue;
+use super::venue_service;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -40,6 +41,12 @@ impl Platform {
     #[must_use]
     pub fn public_key_pem(&self) -> &str {
         self.auth.public_pem()
+    }
+
+    /// What auth-service knows the edge by.
+    #[must_use]
+    pub fn service_token(&self) -> &str {
+        self.auth.service_token()
     }
 
     /// The `*_SERVICE_URL` variables with their values.
@@ -101,7 +108,12 @@ impl Service {
             ("auth", "POST", "/auth/login") => Some(self.auth.log_in(body, now_s())),
             ("auth", "POST", "/auth/refresh") => Some(self.auth.refresh(body, now_s())),
             ("auth", "GET", "/auth/me") => Some(self.auth.me(user)),
-            ("venue", "GET", path) => resource(path, "/api/v1/venues", catalogue::venues(tenant)),
+            ("auth", "GET", path) => {
+                let id = path.strip_prefix("/auth/internal/users/")?;
+                Some(self.auth.record(id, tenant, header("x-service-token")))
+            }
+            ("venue", "GET", path) => venue_service::answer(path, self.auth.bearer(header("authorization")))
+                .or_else(|| resource(path, "/api/v1/venues", catalogue::venues(tenant))),
             ("event", "GET", path) => resource(path, "/api/v1/events", catalogue::events(tenant)),
             ("ticket", "GET", path) => resource(path, "/api/v1/tickets", catalogue::tickets(tenant, user)),
             _ => None,

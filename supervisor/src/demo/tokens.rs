@@ -7,7 +7,7 @@ use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use edge_worker::identity::uuid;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::json;
 use std::io;
 
@@ -53,6 +53,17 @@ impl Issuer {
             "aud": ISSUER,
         });
         jsonwebtoken::encode(&header, &claims, &self.key).map_err(io::Error::other)
+    }
+
+    /// Whose token this is, if it is one of ours and still good.
+    #[must_use]
+    pub fn subject(&self, token: &str) -> Option<String> {
+        let key = DecodingKey::from_rsa_pem(self.public_pem.as_bytes()).ok()?;
+        let mut rules = Validation::new(Algorithm::RS256);
+        rules.set_audience(&[ISSUER]);
+        rules.set_issuer(&[ISSUER]);
+        let verified = jsonwebtoken::decode::<serde_json::Value>(token, &key, &rules).ok()?;
+        verified.claims.get("sub")?.as_str().map(str::to_owned)
     }
 }
 

@@ -9,7 +9,8 @@ fn the_guide_names_everybody_and_the_port() {
     for person in &PEOPLE {
         assert!(page.contains(person.email) && page.contains(person.password), "{}", person.email);
     }
-    for word in ["http://127.0.0.1:4321/api/v1/auth/login", "X-Tenant-Id", "/metrics", "Ctrl-C"] {
+    for word in ["http://127.0.0.1:4321/api/v1/auth/login", "X-Tenant-Id", "/metrics", "Ctrl-C", "/settings"]
+    {
         assert!(page.contains(word), "{word} in {page}");
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of the simulated services, through their sockets.
 
 use super::{Platform, SERVICES};
-use crate::demo::people::{AURORA, BOREALIS, PEOPLE};
+use crate::demo::people::{AURORA, BOREALIS, HALL, PEOPLE};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -102,5 +102,46 @@ fn everything_else_is_echoed_with_its_headers() {
         assert_eq!(echo.get("target"), Some(&json!("/api/v1/orders/1?x=%20")));
         assert_eq!(echo.get("bodyBytes"), Some(&json!(3)));
         assert!(body.contains(r#"["x-one","two"]"#), "{body}");
+    });
+}
+
+#[test]
+fn a_users_record_is_for_the_edge_alone() {
+    on_the_platform(async |platform| {
+        let [fan, ..] = &PEOPLE;
+        let record = format!("GET /auth/internal/users/{}", fan.id);
+        let fields =
+            |token: &str, tenant: &str| format!("x-service-token: {token}\r\nx-tenant-id: {tenant}\r\n");
+        let own = platform.service_token().to_owned();
+        let (status, body) = ask(&platform, "auth", &record, &fields(&own, AURORA.id), "").await;
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(parse(&body).pointer("/user/status"), Some(&json!("ACTIVE")));
+        assert_eq!(ask(&platform, "auth", &record, &fields(&own, BOREALIS.id), "").await.0, 404);
+        assert_eq!(ask(&platform, "auth", &record, &fields("guess", AURORA.id), "").await.0, 401);
+        assert_eq!(
+            ask(&platform, "auth", "GET /auth/internal/users/x", &fields(&own, AURORA.id), "").await.0,
+            404
+        );
+    });
+}
+
+#[test]
+fn venue_service_says_who_works_where_by_the_users_own_token() {
+    on_the_platform(async |platform| {
+        let [fan, staff, ..] = &PEOPLE;
+        let check = format!("GET /api/v1/venues/{HALL}/check-access");
+        for (person, access, venues) in [(fan, false, 0), (staff, true, 1)] {
+            let credentials = json!({ "email": person.email, "password": person.password }).to_string();
+            let (_, body) = ask(&platform, "auth", "POST /auth/login", "", &credentials).await;
+            let token = parse(&body).pointer("/tokens/accessToken").cloned().expect("a token");
+            let field = format!("authorization: Bearer {}\r\n", token.as_str().expect("text"));
+            let (status, body) = ask(&platform, "venue", &check, &field, "").await;
+            assert_eq!((status, parse(&body).get("hasAccess")), (200, Some(&json!(access))), "{body}");
+            let (status, body) = ask(&platform, "venue", "GET /api/v1/venues/user", &field, "").await;
+            assert_eq!((status, parse(&body).as_array().map(Vec::len)), (200, Some(venues)), "{body}");
+        }
+        for field in ["", "authorization: Bearer a.b.c\r\n"] {
+            assert_eq!(ask(&platform, "venue", &check, field, "").await.0, 401);
+        }
     });
 }
