@@ -14,6 +14,8 @@ mod cross_tenant;
 mod legacy_blacklist;
 mod api_keys;
 mod revocation;
+mod readiness;
+mod identity_figures;
 mod security_events;
 mod operators;
 mod buffered_bodies;

@@ -127,6 +127,7 @@ fn where_the_policy_is_deny_a_cold_node_without_redis_serves_public_rows_alone()
     edge.get("/api/v1/branding/pricing/tiers").expect_status(200);
     redis.restart();
     let token = Token::valid().build();
+    edge.counts("gateway_auth_failures_total", &[("reason", "auth_unavailable")], 1);
     eventually("the first look at the store", || (edge.fetch_as(&token, ROW).status == 200).then_some(()));
 }
 

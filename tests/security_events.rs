@@ -2,7 +2,7 @@
 
 use crate::harness::token::{JTI, Key, OTHER_TENANT, TENANT, USER};
 use crate::harness::{Backend, Command, Edge, Script, Token, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const ROW: &str = "/api/v1/tickets";
 const VENUE: &str = "0190e2f4-aaaa-7bbb-8ccc-00112233aabb";
@@ -209,6 +209,26 @@ fn a_refused_refresh_token_is_an_event_and_the_answer_passes() {
         metrics.count("gateway_http_requests_total", &[("path", "/api/v1/auth/login")]) == 1
             && metrics.count("gateway_security_events_total", &[]) == 1
     });
+}
+
+#[test]
+fn a_user_whose_record_is_of_another_tenant_is_critical() {
+    let user = json!({ "id": USER, "tenantId": OTHER_TENANT, "role": "customer", "status": "ACTIVE" });
+    let body = json!({ "user": user }).to_string();
+    let record = Script::answer(200, &[("content-type", "application/json")], body);
+    let auth = Backend::named("auth").on("/auth/internal/users/", record);
+    let services = Backend::start();
+    let command = Command::run(&services).service("auth", &auth).set("AUTH_USER_CHECK", "always");
+    let edge = command.set("S2S_SERVICE_TOKEN", "a-fixed-service-token").start();
+    let token = Token::valid().build();
+    let mut client = edge.client();
+    client.request("GET", ROW).bearer(&token).header("x-request-id", "asked-2").send().expect_status(401);
+    let line = only(&edge, "record_tenant_mismatch", "critical");
+    assert_eq!((&line["userId"], &line["tenantId"]), (&USER.into(), &TENANT.into()));
+    assert_eq!((&line["requestId"], &line["level"]), (&"asked-2".into(), &"error".into()));
+    assert!(line["traceId"].as_str().is_some_and(|id| id.len() == 32), "{line}");
+    edge.counts("gateway_auth_failures_total", &[("reason", "user_not_found")], 1);
+    says_nothing_secret(&edge, &[token]);
 }
 
 #[test]

@@ -128,7 +128,9 @@ fn a_value_that_no_node_wrote_has_no_effect_and_is_reported() {
         let reported = eventually("the forged value is reported", || {
             edge.log_records().into_iter().find(|record| record["event"] == "cache_value_forged")
         });
-        assert_eq!((&reported["severity"], &reported["cache"]), (&json!("critical"), &json!("user")));
+        assert_eq!((&reported["severity"], &reported["what"]), (&json!("critical"), &json!("user")));
+        edge.counts("gateway_security_events_total", &[("event", "cache_value_forged")], 1);
+        edge.counts("gateway_cache_errors_total", &[("cache", "user")], 1);
     }
 }
 

@@ -116,6 +116,23 @@ fn where_the_policy_says_so_reads_go_on_with_the_tokens_claims() {
 }
 
 #[test]
+fn the_circuit_of_the_edges_own_calls_is_as_it_is_configured() {
+    let auth = Backend::named("auth").on(LOOK_UP, Script::answer(500, &[], ""));
+    let services = Backend::start();
+    let command = before(&auth, &services).set("CIRCUIT_BREAKER_VOLUME_THRESHOLD", "2");
+    let edge = command.set("CIRCUIT_BREAKER_RESET_TIMEOUT_AUTH", "300").start();
+    let token = Token::valid().build();
+    edge.fetch_as(&token, ROW).expect_status(503);
+    assert_eq!(look_ups(&auth), 2, "the second failure opens the circuit, before the third attempt");
+    edge.fetch_as(&token, ROW).expect_status(503);
+    assert!(look_ups(&auth) <= 3, "at most the one trial");
+    auth.script(LOOK_UP, record(TENANT, "customer", "ACTIVE"));
+    eventually("the circuit tries again after its own reset time", || {
+        (edge.fetch_as(&token, ROW).status == 200).then_some(())
+    });
+}
+
+#[test]
 fn equal_questions_of_many_requests_are_one() {
     let gate = Gate::new();
     let (auth, services, edge) = edge_with(Script::gated(&gate));

@@ -146,8 +146,10 @@ pub struct LocalSettings {
     pub health_token: Option<secret::Secret<String>>,
     /// The supervisor's unix socket to which scrapes are forwarded.
     pub metrics_socket: std::path::PathBuf,
-    /// Names of the readiness checks, for the answer's body.
+    /// What must be reachable; Redis only where there is one.
     pub ready_dependencies: Vec<Dependency>,
+    /// Whether the node follows what others revoke; without Redis it runs alone.
+    pub follows_redis: bool,
 }
 
 /// Region ids (`shm::names`) of the names a configuration uses, interned by the supervisor.

@@ -7,13 +7,17 @@ pub mod health;
 
 use crate::config::services::Service;
 use crate::config::{Dependency, WorkerSettings};
+use shm::Authority;
 use shm::readiness::Readiness;
+use shm::revocations::Completeness;
 use shm::workers::WorkerBlock;
 
 /// What an answer may look at.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     pub readiness: &'a Readiness,
+    /// How far the mirror of revocations can be believed; `None` for a node that runs alone.
+    pub revocations: Option<Completeness>,
     /// The blocks of all slots.
     pub workers: &'a [WorkerBlock],
     pub services: &'a [Service],
@@ -28,9 +32,10 @@ pub struct Node<'a> {
 impl<'a> Node<'a> {
     /// The node as a worker with these settings sees it.
     #[must_use]
-    pub fn new(readiness: &'a Readiness, workers: &'a [WorkerBlock], settings: &'a WorkerSettings) -> Self {
+    pub fn new(authority: &'a Authority, workers: &'a [WorkerBlock], settings: &'a WorkerSettings) -> Self {
         Node {
-            readiness,
+            readiness: &authority.readiness,
+            revocations: settings.local.follows_redis.then(|| authority.revocations.completeness()),
             workers,
             services: &settings.services,
             dependencies: &settings.local.ready_dependencies,

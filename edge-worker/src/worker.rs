@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::config::WorkerSettings;
+use crate::control::asks::{Answer, Question, Unanswered};
 use crate::control::frames::{ToSupervisor, ToWorker};
 use crate::control::key_set::{Holding, KeySet};
 use crate::control::link::Asks;
@@ -20,6 +21,7 @@ use crate::net::{door, guard};
 use crate::pipeline::authorise::policy::Policy;
 use crate::pipeline::parse::Ids;
 use crate::pipeline::route::RouteTable;
+use crate::telemetry::labels::LookupEnd;
 use crate::telemetry::metrics::Meters;
 use crate::upstream::connect::Upstreams;
 use crate::upstream::exchange::Means;
@@ -64,7 +66,7 @@ pub struct Worker {
     pub date: RefCell<HttpDate>,
     pub gate: AcceptGate,
     pub load: Load,
-    pub asks: Asks,
+    asks: Asks,
 }
 
 /// What the worker carries at the moment, and what its drain has to report.
@@ -190,6 +192,8 @@ impl Worker {
             }
         }
         io::spawn(Rc::clone(&self).tick());
+        // Whoever serves without a heartbeat counts as stalled.
+        self.block.beat(clock::now().millis().0);
         self.block.set_phase(Phase::Serving);
         self.tell(&mut control, ToSupervisor::Ready { driver: cell as u8 }).await;
         let cut_after_ms = self.await_drain(&mut control).await;
@@ -223,6 +227,7 @@ impl Worker {
             if now.millis().0 >= beat_at {
                 beat_at = now.millis().0 + HEARTBEAT_MS;
                 self.block.beat(now.millis().0);
+                self.meters.lookups_waiting(self.asks.waiting());
                 self.upstreams.sweep(&self.wheel);
                 self.vigils.look(io::is_reset, io::shut_both);
             }
@@ -286,6 +291,24 @@ impl Worker {
         frame.encode(&mut bytes);
         // A supervisor that is gone needs no telling; its death is noticed by the next read.
         let _ = control.write_all(bytes, HEARTBEAT_MS).await;
+    }
+
+    /// Asks the supervisor, and counts how that ended.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask(&self, question: Question) -> Result<Answer, Unanswered> {
+        let kind = question.number();
+        let answer = self.asks.ask(question, self.wheel.now()).await;
+        let end = match &answer {
+            Ok(answer) if answer.is_outage() => LookupEnd::Outage,
+            Ok(_) => LookupEnd::Answered,
+            Err(Unanswered::Late) => LookupEnd::Late,
+            Err(Unanswered::Overloaded) => LookupEnd::Overloaded,
+            Err(Unanswered::Gone) => LookupEnd::Gone,
+        };
+        self.meters.lookup(kind, end);
+        answer
     }
 
     /// What an exchange with a service needs.

@@ -92,6 +92,13 @@ pub struct Swept {
     pub cutoffs_kept: usize,
 }
 
+/// How full the mirror is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    pub tokens: usize,
+    pub cutoffs: usize,
+}
+
 /// What `repair` had to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repaired {
@@ -240,6 +247,15 @@ impl<const TOKEN_BUCKETS: usize, const CUTOFF_BUCKETS: usize> Revocations<TOKEN_
     pub fn set_last_applied(&self, writer: &AuthorityWriter, id: StreamId) {
         let _turn = writer.turn();
         self.head.set_last_applied(id);
+    }
+
+    /// Places taken, those of expired entries that no sweep has freed yet included.
+    #[must_use]
+    pub fn taken(&self) -> Taken {
+        Taken {
+            tokens: (0..TOKEN_BUCKETS).map(|bucket| self.tokens.shown(bucket).count()).sum(),
+            cutoffs: (0..CUTOFF_BUCKETS).map(|bucket| self.cutoffs.shown(bucket).count()).sum(),
+        }
     }
 
     /// Frees what has expired at `now_s`. Changes no answer, and holds the writer's turn a bucket at a time.

@@ -2,7 +2,8 @@
 //!
 //! `connection` is the one handle, with its time-outs and its breaker. `publisher` writes revocations, `tail` reads
 //! everybody's, and `snapshot` closes a gap between the two. `shared_cache` lets a second node profit from what the
-//! first has asked. Nothing here touches the region: events and records leave as values.
+//! first has asked. Nothing here touches the region but to count: events and records leave
+//! as values.
 
 pub mod operation;
 pub mod answer;

@@ -14,10 +14,8 @@ use edge_worker::config::telemetry::{LogFormat, LogLevel};
 use edge_worker::pipeline::rejection::Fault;
 use edge_worker::telemetry::log::line::{write_json, write_pretty};
 use edge_worker::telemetry::log::{AccessLine, AccessView, NameTexts, Scratch, event_line};
-use edge_worker::telemetry::metrics::Metric;
 use sampler::Kind;
 use security_log::SecurityLog;
-use shm::counters::SeriesKey;
 use shm::{Authority, SLOTS_MAX, Shared, WorkerSlot};
 use spool::Spool;
 use std::cell::RefCell;
@@ -108,8 +106,7 @@ impl Exporter {
     /// A worker died and will be replaced.
     pub fn restarted(&self, slot: WorkerSlot) {
         let slot = u16::try_from(slot.index()).expect("a slot is below 64");
-        let own = &self.shared.cumulative;
-        own.add(own.counter(SeriesKey::new(Metric::WorkerRestarts.number(), slot, 0, 0)), 1);
+        self.security.figures().worker_restarted(slot);
     }
 
     fn format(&mut self, index: usize) -> usize {

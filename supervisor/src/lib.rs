@@ -7,6 +7,7 @@
 pub mod commands;
 pub mod process;
 pub mod identity;
+pub mod figures;
 pub mod cluster;
 pub mod mirror;
 pub mod keys;

@@ -8,9 +8,12 @@ use crate::cluster::publisher::{Published, Publisher};
 use crate::cluster::shared_cache::SharedCache;
 use crate::cluster::stream::Gap;
 use crate::cluster::tail::{SyncState, Tail, TailState, Update};
+use crate::export::security_log::{About, SecurityLog};
 use edge_worker::clock;
 use edge_worker::config::redis::RedisSettings;
 use edge_worker::identity::digests::Digests;
+use edge_worker::telemetry::labels::{REVOCATION_KINDS, RevocationSource};
+use edge_worker::telemetry::security_events::SecurityEvent;
 use shm::SupervisorRegion;
 use shm::revocations::{Cutoff, Recorded, Scope, StreamId};
 use std::time::Duration;
@@ -28,6 +31,7 @@ pub struct Mirror {
     digests: Digests,
     /// Entries outlive their tokens by the clock skew, seconds.
     skew_s: i64,
+    security: SecurityLog,
     /// What other nodes were told; an event voids it before it voids what the region holds.
     shared: Option<SharedCache>,
 }
@@ -35,13 +39,18 @@ pub struct Mirror {
 impl Mirror {
     /// Takes over what the region holds.
     #[must_use]
-    pub fn new(region: &'static SupervisorRegion, digest_key: &[u8; 32], skew_s: u32) -> Mirror {
+    pub fn new(
+        region: &'static SupervisorRegion,
+        digest_key: &[u8; 32],
+        skew_s: u32,
+        security: SecurityLog,
+    ) -> Mirror {
         let (authority, writer) = (region.authority(), region.writer());
         let digests = Digests::new(*digest_key);
         let repaired = authority.revocations.repair(writer, digests.fingerprint());
         let freed = authority.access.repair(writer);
         tracing::debug!(?repaired, freed, "the region's mirror is taken over");
-        Mirror { region, digests, skew_s: i64::from(skew_s), shared: None }
+        Mirror { region, digests, skew_s: i64::from(skew_s), security, shared: None }
     }
 
     /// What is read from this cache is voided by the same events as the region.
@@ -51,7 +60,7 @@ impl Mirror {
     }
 
     /// What one event changes. Bans are not kept here. `None`: it revokes nothing.
-    pub fn apply(&self, event: &Event) -> Option<Recorded> {
+    pub fn apply(&self, event: &Event, source: RevocationSource) -> Option<Recorded> {
         let (authority, writer) = (self.region.authority(), self.region.writer());
         let now_s = clock::wall_seconds();
         if let Some(shared) = &self.shared {
@@ -87,21 +96,31 @@ impl Mirror {
             }
             Event::Ban { .. } | Event::Unban { .. } => return None,
         };
-        if recorded == Recorded::Full {
-            tracing::error!(
-                severity = "critical",
-                "the table of revocations is full: tokens that it does not clear are refused with 503"
-            );
-        }
+        self.count(event, source, recorded);
         Some(recorded)
+    }
+
+    fn count(&self, event: &Event, source: RevocationSource, recorded: Recorded) {
+        let figures = self.security.figures();
+        let kind = REVOCATION_KINDS.iter().zip(0..).find(|(kind, _)| **kind == event.kind());
+        match (recorded, kind) {
+            (Recorded::Inserted | Recorded::Extended, Some((_, kind))) => figures.revoked(kind, source),
+            (Recorded::Full, _) => {
+                figures.revocation_lost();
+                let about = About { what: Some(event.kind()), ..About::default() };
+                self.security.raise(SecurityEvent::RevocationTableFull, about);
+            }
+            _ => {}
+        }
     }
 
     fn update(&self, update: Update, publisher: &Publisher) {
         let (revocations, writer) = (&self.region.authority().revocations, self.region.writer());
         match update {
             Update::Event { event, id } => {
-                // A full table has said so itself, in a critical line.
-                let _ = self.apply(&event);
+                let source = if id.is_some() { RevocationSource::Stream } else { RevocationSource::Snapshot };
+                // A full table has said so itself, in a critical event.
+                let _ = self.apply(&event, source);
                 if let Some(id) = id {
                     revocations.set_last_applied(writer, StreamId { ms: id.ms, seq: id.sequence });
                 }
@@ -158,16 +177,21 @@ impl Withdrawals {
 
     /// For what every node finds out by itself.
     pub fn apply_here(&self, event: &Event) {
-        self.mirror.apply(event);
+        // A full table has said so itself, in a critical event.
+        let _ = self.mirror.apply(event, RevocationSource::Legacy);
     }
 
     /// `reason` says why, in a word.
     pub fn carry_out(&self, event: Event, reason: &'static str) -> Withdrawn {
         match &self.publisher {
-            None => Withdrawn { recorded: self.mirror.apply(&event), published: None },
+            None => {
+                let recorded = self.mirror.apply(&event, RevocationSource::Node);
+                Withdrawn { recorded, published: None }
+            }
             Some(publisher) => {
                 let mut recorded = None;
-                let published = publisher.publish(event, reason, |event| recorded = self.mirror.apply(event));
+                let apply = |event: &Event| recorded = self.mirror.apply(event, RevocationSource::Node);
+                let published = publisher.publish(event, reason, apply);
                 Withdrawn { recorded, published: Some(published) }
             }
         }
@@ -196,7 +220,7 @@ pub struct Withdrawn {
 /// # Errors
 /// If the address of Redis cannot be used.
 pub fn follow(settings: &RedisSettings, mirror: Mirror, publisher: Publisher) -> Result<(), EndpointFault> {
-    let connection = Connection::new(settings)?;
+    let connection = Connection::new(settings, mirror.security.figures())?;
     let tail = Tail::new(settings, connection.clone())?;
     drop(tokio::task::spawn_local(mirror.clone().keep(tail.state())));
     drop(tokio::spawn(publisher.clone().run(connection)));

@@ -1,14 +1,14 @@
-//! Asks every service how it is, every two seconds, and tells the region: `/ready`, `/health` and
-//! `/<service>/health` answer from that. One thread: the supervisor's counters have one writer.
+//! Asks every service and Redis how they are, every two seconds, and tells the region: `/ready`, `/health` and
+//! `/<service>/health` answer from that.
 
+use crate::cluster::connection::Connection;
 use crate::export::process::resident_bytes;
+use crate::figures::Figures;
 use edge_worker::clock;
 use edge_worker::config::services::Service;
-use edge_worker::telemetry::metrics::{Metric, bucket};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use shm::counters::SeriesKey;
 use shm::readiness::{Check, Readiness, State};
 use shm::workers::WorkerBlock;
 use shm::{AuthorityWriter, Shared};
@@ -31,23 +31,36 @@ const _: () = assert!(PROBE_TIMEOUT.as_millis() < PERIOD.as_millis(), "rounds ne
 pub struct Board<'a> {
     pub readiness: &'a Readiness,
     pub writer: &'a AuthorityWriter,
-    pub shared: &'a Shared,
+    pub shared: &'static Shared,
 }
 
-/// Probes for ever; the first round begins at once. `names` are the services' region names.
-pub async fn run(board: Board<'_>, services: &[Service], names: &[u16]) {
+/// What is probed.
+pub struct Probed {
+    pub services: Vec<Service>,
+    /// The services' region names.
+    pub names: Vec<u16>,
+    /// A link of its own, so that a PING waits behind nothing; `None` while the node runs alone.
+    pub redis: Option<Connection>,
+}
+
+/// Probes for ever; the first round begins at once.
+pub async fn run(board: Board<'_>, probed: &Probed) {
     let mut rounds = tokio::time::interval(PERIOD);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
         board.note_memory();
-        round(board, services, names).await;
+        round(board, probed).await;
     }
 }
 
-/// Probes every service once, all at the same time. Ends within [`PROBE_TIMEOUT`], and a little.
-pub async fn round(board: Board<'_>, services: &[Service], names: &[u16]) {
+/// Probes everything once, all at the same time. Ends within [`PROBE_TIMEOUT`], and a little.
+pub async fn round(board: Board<'_>, probed: &Probed) {
+    let Probed { services, names, redis } = probed;
     let mut probes = JoinSet::new();
+    if let Some(redis) = redis.clone() {
+        probes.spawn(async move { (Check::Redis, redis_answers(redis).await) });
+    }
     for (index, service) in (0..=u8::MAX).zip(services) {
         let instances: Vec<_> = service
             .instances
@@ -55,12 +68,15 @@ pub async fn round(board: Board<'_>, services: &[Service], names: &[u16]) {
             .map(|instance| (instance.authority.clone(), instance.addresses.clone()))
             .collect();
         let path = service.health_path.clone();
-        probes.spawn(async move { (index, service_answers(instances, path).await) });
+        probes.spawn(async move { (Check::Service(index), service_answers(instances, path).await) });
     }
     while let Some(finished) = probes.join_next().await {
-        let Ok((index, latency)) = finished else { continue };
-        let name = names.get(usize::from(index)).copied().unwrap_or(0);
-        board.note(index, name, latency);
+        let Ok((check, latency)) = finished else { continue };
+        let name = match check {
+            Check::Redis => 0,
+            Check::Service(index) => names.get(usize::from(index)).copied().unwrap_or(0),
+        };
+        board.note(check, name, latency);
     }
 }
 
@@ -72,8 +88,8 @@ impl Board<'_> {
         self.readiness.set_resident_bytes(self.writer, resident_bytes(&workers));
     }
 
-    /// `latency` is `None` for a service that could not be reached.
-    fn note(self, index: u8, name: u16, latency: Option<Duration>) {
+    /// `latency` is `None` for what could not be reached. `name` is its region name, 0 for Redis.
+    fn note(self, check: Check, name: u16, latency: Option<Duration>) {
         let state = match latency {
             None => State::Error,
             Some(latency) if latency > SLOW => State::Slow,
@@ -81,13 +97,15 @@ impl Board<'_> {
         };
         let taken = latency.unwrap_or(PROBE_TIMEOUT);
         let latency_us = u32::try_from(taken.as_micros()).unwrap_or(u32::MAX);
-        self.readiness.set(self.writer, Check::Service(index), state, latency_us, clock::wall_millis());
-        let metric = Metric::HealthCheckDuration;
-        let taken_ns = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
-        let counters = &self.shared.cumulative;
-        let cell = counters.histogram(SeriesKey::new(metric.number(), name, 0, 0));
-        counters.observe(cell, bucket(metric.definition().buckets, taken_ns), taken_ns);
+        self.readiness.set(self.writer, check, state, latency_us, clock::wall_millis());
+        Figures::new(self.shared).probed(name, taken);
     }
+}
+
+/// The time of a PING. One that is late goes on, so that the breaker hears how it ended.
+async fn redis_answers(redis: Connection) -> Option<Duration> {
+    let asking = tokio::spawn(async move { redis.ping().await });
+    tokio::time::timeout(PROBE_TIMEOUT, asking).await.ok()?.ok()?.ok()
 }
 
 /// The time of the fastest instance that answers below 500; a service with one such instance can be used.

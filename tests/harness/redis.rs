@@ -59,6 +59,11 @@ impl RedisServer {
         self.process.as_ref().expect("redis-server runs").signal(Signal::STOP);
     }
 
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.as_ref().expect("redis-server runs").signal(Signal::CONT);
+    }
+
     /// Starts it again on the same port.
     pub fn restart(&mut self) {
         self.launch();

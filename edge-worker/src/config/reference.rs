@@ -67,7 +67,7 @@ fn services() -> String {
             service.write_timeout_s,
             service.body_mib,
             service.breaker.error_percent,
-            service.breaker.reset_s,
+            service.breaker.reset_ms / 1_000,
             service.breaker.volume,
             service.health_path
         );

@@ -75,7 +75,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "READY_DEPENDENCIES",
         "server.ready_dependencies",
         Rule::Words(&["redis", "auth", "venue"]),
-        "What must be reachable for `/ready` to answer 200; redis is not checked before Redis is built",
+        "What must be reachable for `/ready` to answer 200; redis counts where there is one",
     )
     .preset("redis,auth,venue"),
     Setting::new(
@@ -134,7 +134,7 @@ pub(super) fn read(lookup: &mut Lookup, environment: Environment) -> SupervisorS
         workers: usize::try_from(lookup.number("FLOODGATE_WORKERS")).unwrap_or(1),
         shutdown_timeout_ms,
         drain_delay_ms,
-        ready_dependencies: ready_dependencies(lookup),
+        ready_dependencies: lookup.words("READY_DEPENDENCIES"),
         log_format: super::telemetry::log_format(lookup),
         metrics_enabled: lookup.flag("ENABLE_METRICS"),
         // Read after this, with what belongs to them.
@@ -161,16 +161,7 @@ pub(super) fn runtime_dir(lookup: &mut Lookup) -> PathBuf {
     path
 }
 
-/// Redis drops out until the supervisor talks to it: a check that nobody makes could never succeed.
-fn ready_dependencies(lookup: &mut Lookup) -> Vec<Dependency> {
-    let all: Vec<Dependency> = lookup.words("READY_DEPENDENCIES");
-    if all.contains(&Dependency::Redis) {
-        lookup.report.notice("READY_DEPENDENCIES: redis is not checked; it takes effect with Redis");
-    }
-    all.into_iter().filter(|dependency| *dependency != Dependency::Redis).collect()
-}
-
-/// What the edge answers itself.
+/// What the edge answers itself. A node that runs alone has no Redis to depend on.
 pub(super) fn local(lookup: &mut Lookup, supervisor: &SupervisorSettings) -> LocalSettings {
     let metrics_allowed = lookup.networks("METRICS_ALLOWED_CIDRS");
     let behind_unknown_proxy = !lookup.is_given("TRUSTED_PROXIES");
@@ -186,7 +177,13 @@ pub(super) fn local(lookup: &mut Lookup, supervisor: &SupervisorSettings) -> Loc
         metrics_allowed,
         health_token: lookup.text("HEALTH_TOKEN").map(|text| super::secret::Secret::new(text.to_owned())),
         metrics_socket: supervisor.runtime_dir.join(METRICS_SOCKET),
-        ready_dependencies: supervisor.ready_dependencies.clone(),
+        ready_dependencies: supervisor
+            .ready_dependencies
+            .iter()
+            .copied()
+            .filter(|dependency| *dependency != Dependency::Redis || supervisor.redis.is_some())
+            .collect(),
+        follows_redis: supervisor.redis.is_some(),
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Service {
     /// Idle upstream connections are closed after this, below the service's own keep-alive time.
     pub pool_idle_ms: u64,
     pub health_path: String,
+    /// When its circuit opens.
+    pub breaker: Breaker,
 }
 
 /// One base URL of a service.
@@ -77,10 +79,11 @@ pub struct ServiceDefaults {
 }
 
 /// When a service's circuit opens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
     pub error_percent: u8,
-    pub reset_s: u16,
+    /// Until an open circuit tries one call.
+    pub reset_ms: u64,
     /// Calls in the window below which it stays closed.
     pub volume: u16,
 }
@@ -94,7 +97,7 @@ impl ServiceDefaults {
             read_timeout_s: 5,
             write_timeout_s: 10,
             body_mib: 1,
-            breaker: Breaker { error_percent: 50, reset_s: 60, volume: 20 },
+            breaker: Breaker { error_percent: 50, reset_ms: 60_000, volume: 20 },
             health_path: "/health/live",
         }
     }
@@ -108,7 +111,8 @@ impl ServiceDefaults {
     }
 
     const fn breaker(self, error_percent: u8, reset_s: u16, volume: u16) -> ServiceDefaults {
-        ServiceDefaults { breaker: Breaker { error_percent, reset_s, volume }, ..self }
+        let breaker = Breaker { error_percent, reset_ms: reset_s as u64 * 1_000, volume };
+        ServiceDefaults { breaker, ..self }
     }
 
     const fn health(self, health_path: &'static str) -> ServiceDefaults {
@@ -219,23 +223,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         "CIRCUIT_BREAKER_ERROR_THRESHOLD_<NAME>",
         "services.<name>.breaker_error_percent",
         Rule::Number(1, 100),
-        "CIRCUIT_BREAKER_ERROR_THRESHOLD for one service",
-    )
-    .later("circuit breakers"),
+        "CIRCUIT_BREAKER_ERROR_THRESHOLD for one service; so far for the edge's own calls to auth and venue",
+    ),
     Setting::new(
         "CIRCUIT_BREAKER_RESET_TIMEOUT_<NAME>",
         "services.<name>.breaker_reset_ms",
         Rule::Number(1, 3_600_000),
-        "CIRCUIT_BREAKER_RESET_TIMEOUT for one service",
-    )
-    .later("circuit breakers"),
+        "CIRCUIT_BREAKER_RESET_TIMEOUT for one service; so far for the edge's own calls to auth and venue",
+    ),
     Setting::new(
         "CIRCUIT_BREAKER_VOLUME_THRESHOLD_<NAME>",
         "services.<name>.breaker_volume",
         Rule::Number(1, 65_535),
-        "CIRCUIT_BREAKER_VOLUME_THRESHOLD for one service",
-    )
-    .later("circuit breakers"),
+        "CIRCUIT_BREAKER_VOLUME_THRESHOLD for one service; so far for the edge's own calls to auth and venue",
+    ),
     Setting::new(
         "TIMEOUT_DEFAULT",
         "upstream.timeout_default_ms",
@@ -274,24 +275,21 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::Number(1, 100),
         "Percentage of failed calls that opens a circuit",
     )
-    .preset_rule("see the table of services")
-    .later("circuit breakers"),
+    .preset_rule("see the table of services"),
     Setting::new(
         "CIRCUIT_BREAKER_RESET_TIMEOUT",
         "upstream.breaker_reset_ms",
         Rule::Number(1, 3_600_000),
         "Milliseconds until an open circuit tries one call",
     )
-    .preset_rule("see the table of services")
-    .later("circuit breakers"),
+    .preset_rule("see the table of services"),
     Setting::new(
         "CIRCUIT_BREAKER_VOLUME_THRESHOLD",
         "upstream.breaker_volume",
         Rule::Number(1, 65_535),
         "Calls in 10 s below which a circuit stays closed",
     )
-    .preset_rule("see the table of services")
-    .later("circuit breakers"),
+    .preset_rule("see the table of services"),
 ];
 
 /// All nineteen, in the order of the table.
@@ -336,8 +334,33 @@ fn service(
         body_bytes_max,
         pool_idle_ms: if defaults.name == "scanning" { 4_000 } else { 60_000 },
         health_path: lookup.text(&health).unwrap_or(defaults.health_path).to_owned(),
+        breaker: breaker(lookup, defaults),
     }
 }
+
+/// The table's, unless the variable for all services or for this one says otherwise.
+fn breaker(lookup: &mut Lookup, defaults: &ServiceDefaults) -> Breaker {
+    let number = |lookup: &mut Lookup, prefix: &str| {
+        let own = format!("{prefix}_{}", defaults.name.to_ascii_uppercase());
+        if lookup.is_set(&own) && !OWN_CALLS.contains(&defaults.name) {
+            lookup.report.notice(format!("{own} takes effect with circuit breakers for proxied calls"));
+        }
+        lookup.number_if_set(&own).or_else(|| lookup.number_if_set(prefix))
+    };
+    let Breaker { error_percent, reset_ms, volume } = defaults.breaker;
+    let percent =
+        number(lookup, "CIRCUIT_BREAKER_ERROR_THRESHOLD").and_then(|number| u8::try_from(number).ok());
+    let calls =
+        number(lookup, "CIRCUIT_BREAKER_VOLUME_THRESHOLD").and_then(|number| u16::try_from(number).ok());
+    Breaker {
+        error_percent: percent.unwrap_or(error_percent),
+        reset_ms: number(lookup, "CIRCUIT_BREAKER_RESET_TIMEOUT").unwrap_or(reset_ms),
+        volume: calls.unwrap_or(volume),
+    }
+}
+
+/// Whom the edge itself asks.
+const OWN_CALLS: [&str; 2] = ["auth", "venue"];
 
 /// `MAX_REQUEST_SIZE` bounds every body cap but those of the file service.
 #[must_use]

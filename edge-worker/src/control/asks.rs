@@ -154,6 +154,21 @@ pub enum KeyAnswer {
     Outage,
 }
 
+impl Answer {
+    /// Whether the service that knows could not be asked.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::User(UserAnswer::Outage)
+                | Self::VenueAccess(VenueAnswer::Outage)
+                | Self::VenueList(ListAnswer::Outage)
+                | Self::FirstSight(SightAnswer::Outage)
+                | Self::ApiKey(KeyAnswer::Outage)
+        )
+    }
+}
+
 /// Why an ask has no answer. What follows from it is the asking stage's to say: never a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unanswered {
@@ -165,7 +180,23 @@ pub enum Unanswered {
     Gone,
 }
 
+/// `question` of `gateway_lookups_total`, by [`Question::number`].
+pub const QUESTIONS: &[&str] = &["user", "venue_access", "withdraw", "venue_list", "first_sight", "api_key"];
+
 impl Question {
+    /// The number of its kind, which is stored in the region: kinds are appended, never renumbered.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        match self {
+            Self::User { .. } => 0,
+            Self::VenueAccess { .. } => 1,
+            Self::Withdraw { .. } => 2,
+            Self::VenueList { .. } => 3,
+            Self::FirstSight { .. } => 4,
+            Self::ApiKey { .. } => 5,
+        }
+    }
+
     /// Milliseconds until the ask counts as unanswered: the look-up's whole time (platform section 5), and a
     /// little for the way.
     #[must_use]

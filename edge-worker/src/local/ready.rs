@@ -1,12 +1,13 @@
 //! `/ready`, `/health/ready`: should a load balancer send clients here?
 //!
-//! Ready is: the node serves, no worker's loop is stalled, and every dependency of READY_DEPENDENCIES that
-//! this edge has can be reached. Redis is not such a dependency while the node runs alone.
+//! Ready is: the node serves, no worker's loop is stalled, it knows what was revoked, and every dependency of
+//! READY_DEPENDENCIES that this edge has can be reached. A node that runs alone follows nobody and has no Redis.
 
 use super::{Node, answer};
 use crate::config::Dependency;
 use serde::Serialize;
 use shm::readiness::{Check, NodePhase, State};
+use shm::revocations::Completeness;
 use shm::workers::Phase;
 
 /// A worker without a heartbeat for this long is stalled.
@@ -39,10 +40,11 @@ pub fn obstacle(node: &Node<'_>) -> Option<&'static str> {
     if node.workers.iter().any(|worker| stalled(worker, node.now_ms)) {
         return Some("a worker does not respond");
     }
+    if node.revocations == Some(Completeness::NeverSynced) {
+        return Some("the revocations have not been read");
+    }
     for dependency in node.dependencies {
         let (check, error) = match dependency {
-            // Checked once the edge talks to Redis.
-            Dependency::Redis if node.readiness.state(Check::Redis).state == State::Unknown => continue,
             Dependency::Redis => (Some(Check::Redis), "redis is unreachable"),
             Dependency::Auth => (node.service("auth").map(Check::Service), "auth-service is unreachable"),
             Dependency::Venue => (node.service("venue").map(Check::Service), "venue-service is unreachable"),
@@ -100,10 +102,10 @@ impl Checks {
         };
         Checks {
             redis: match node.readiness.state(Check::Redis).state {
-                State::Unknown => "disabled",
+                State::Unknown if node.revocations.is_none() => "disabled",
                 State::Ok => "ok",
                 State::Slow => "slow",
-                State::Error => "error",
+                State::Error | State::Unknown => "error",
             },
             auth_service: service("auth"),
             venue_service: service("venue"),

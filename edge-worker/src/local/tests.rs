@@ -4,10 +4,11 @@ use super::health::{Detail, health, service_health};
 use super::live::{health_live, live, startup};
 use super::ready::{STALLED_MS, ready};
 use super::*;
-use crate::config::services::{Criticality, ServiceId};
+use crate::config::services::{Criticality, SERVICES, ServiceId};
 use serde_json::{Value, json};
 use shm::SupervisorRegion;
 use shm::readiness::{Check, NodePhase, State};
+use shm::revocations::Completeness;
 use shm::workers::{Driver, Phase};
 
 const WALL_MS: u64 = 1_764_000_000_123;
@@ -19,6 +20,7 @@ struct Bench {
     region: SupervisorRegion,
     services: Vec<Service>,
     dependencies: Vec<Dependency>,
+    revocations: Option<Completeness>,
 }
 
 impl Bench {
@@ -45,9 +47,20 @@ impl Bench {
             body_bytes_max: 1,
             pool_idle_ms: 1,
             health_path: "/health".to_owned(),
+            breaker: SERVICES[0].breaker,
         });
-        let dependencies = vec![Dependency::Redis, Dependency::Auth, Dependency::Venue];
-        Bench { region, services: services.into(), dependencies }
+        // As the settings of a node without Redis are read.
+        let dependencies = vec![Dependency::Auth, Dependency::Venue];
+        Bench { region, services: services.into(), dependencies, revocations: None }
+    }
+
+    /// The same with a Redis that answers.
+    fn following(revocations: Completeness) -> Self {
+        let mut bench = Bench::new();
+        bench.dependencies.insert(0, Dependency::Redis);
+        bench.revocations = Some(revocations);
+        bench.set(Check::Redis, State::Ok);
+        bench
     }
 
     fn set(&self, check: Check, state: State) {
@@ -61,6 +74,7 @@ impl Bench {
     fn node(&self) -> Node<'_> {
         Node {
             readiness: &self.region.authority().readiness,
+            revocations: self.revocations,
             workers: &self.region.shared().workers,
             services: &self.services,
             dependencies: &self.dependencies,
@@ -109,13 +123,37 @@ fn a_dependency_that_cannot_be_reached_makes_the_node_not_ready() {
         (VENUE, "venueService", "venue-service is unreachable"),
         (Check::Redis, "redis", "redis is unreachable"),
     ] {
-        let bench = Bench::new();
+        let bench = Bench::following(Completeness::Complete);
+        assert_eq!(bench.ready().0, 200);
         bench.set(check, State::Error);
         let (status, body) = bench.ready();
         assert_eq!(status, 503);
         assert_eq!((&body["status"], &body["error"]), (&json!("not ready"), &json!(error)));
         assert_eq!(body["checks"][field], "error");
     }
+}
+
+#[test]
+fn a_node_that_has_not_read_what_was_revoked_is_not_ready() {
+    let mut bench = Bench::following(Completeness::NeverSynced);
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["error"]), (503, &json!("the revocations have not been read")));
+    bench.dependencies.remove(0);
+    assert_eq!(bench.ready().0, 503, "that Redis gates nothing makes nobody know what was revoked");
+    for known in [Completeness::Syncing, Completeness::Complete, Completeness::Overflowing] {
+        assert_eq!(Bench::following(known).ready().0, 200, "{known:?}");
+    }
+}
+
+#[test]
+fn a_slow_redis_is_ready_and_one_that_was_never_probed_is_not() {
+    let bench = Bench::following(Completeness::Complete);
+    bench.set(Check::Redis, State::Slow);
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["checks"]["redis"]), (200, &json!("slow")));
+    bench.set(Check::Redis, State::Unknown);
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["checks"]["redis"]), (503, &json!("error")));
 }
 
 #[test]

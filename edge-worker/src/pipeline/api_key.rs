@@ -74,7 +74,7 @@ async fn venue_of(worker: &Worker, key: &str) -> Result<[u8; 32], Rejection> {
         return Ok(record.venue);
     }
     let question = Question::ApiKey { key: Secret::new(key.to_owned()) };
-    let answer = worker.asks.ask(question, worker.wheel.now()).await;
+    let answer = worker.ask(question).await;
     let (result, venue) = match answer {
         Ok(Answer::ApiKey(KeyAnswer::Known { venue })) => {
             (CacheResult::Miss, Ok(worker.digests.venue(&venue)))

@@ -160,7 +160,7 @@ pub async fn forward(
         _ => inbound.get(head_bytes..).unwrap_or_default(),
     };
     let consumed = head_bytes + in_hand.len();
-    let confirmation = granted.withdrawal.map(|withdrawal| Confirmation::new(&worker.asks, withdrawal));
+    let confirmation = granted.withdrawal.map(|withdrawal| Confirmation::new(worker, withdrawal));
     let (buffered, surplus) = match granted.body {
         Some(body) => (Some(body.framed()), body.surplus),
         None => (None, Vec::new()),

@@ -27,7 +27,7 @@ pub async fn answer(
     asker: Asker<'_>,
     local: Local,
 ) -> After {
-    let node = Node::new(&worker.authority.readiness, &worker.shared.workers, &worker.settings);
+    let node = Node::new(worker.authority, &worker.shared.workers, &worker.settings);
     let mut body = worker.buffers.head();
     let status = match local {
         Local::Live => live::live(&mut body),

@@ -41,6 +41,7 @@ use crate::http::target::query::{QueryValue, query_value};
 use crate::identity::roles::Role;
 use crate::net::connection::{After, Connection};
 use crate::net::io::Stream;
+use crate::telemetry::labels::Degraded;
 use crate::worker::Worker;
 use account::{CLIENT_GONE_STATUS, Ending, Ledger, Sender};
 use address::Claimed;
@@ -54,6 +55,7 @@ use forward::Granted;
 use rejection::Rejection;
 use respond::{Answer, Asker, Content};
 use route::{Found, check_query_tenant};
+use shm::revocations::Completeness;
 use std::borrow::Cow;
 use std::rc::Rc;
 use target_tenant::{Proof, TargetTenant};
@@ -228,6 +230,10 @@ async fn establish(
         || authenticate::whole_token(authenticate::authorization(request)),
         clock::wall_seconds(),
     )?;
+    let cold = worker.authority.revocations.completeness() == Completeness::NeverSynced;
+    if cold && worker.settings.local.follows_redis {
+        worker.meters.degraded(Degraded::ColdMirror);
+    }
     if outcome != CacheOutcome::Hit {
         Box::pin(meet(worker, request, &principal)).await?;
     }

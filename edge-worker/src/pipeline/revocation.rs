@@ -65,7 +65,7 @@ pub async fn first_sight(
     };
     let bearer = authenticate::presented(authorization);
     let question = Question::FirstSight { token, bearer, expires_at: principal.expires_at() };
-    match worker.asks.ask(question, worker.wheel.now()).await {
+    match worker.ask(question).await {
         Ok(Answer::FirstSight(SightAnswer::Listed)) => Err(Rejection::Unauthorized(TokenFault::Revoked)),
         Ok(_) | Err(_) => Ok(()),
     }

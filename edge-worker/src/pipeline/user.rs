@@ -9,6 +9,7 @@ use crate::config::lookups::identity::{OutagePolicy, UserCheck};
 use crate::control::asks::{Answer, Person, Question, UserAnswer};
 use crate::identity::fault::TokenFault;
 use crate::identity::roles::Role;
+use crate::telemetry::labels::{Cache, CacheResult, Degraded};
 use crate::worker::Worker;
 use shm::access::{UserRecord, UserStatus};
 use std::rc::Rc;
@@ -50,27 +51,39 @@ pub async fn check(
     let now = clock::wall_seconds();
     let record = worker.authority.access.user(user, now);
     if let Some(record) = record.filter(|record| is_fresh(record, now)) {
+        worker.meters.cache(Cache::User, CacheResult::Hit);
         return judge(worker, record);
     }
+    worker.meters.cache(Cache::User, CacheResult::Miss);
     let question = Question::User { user: person() };
-    let asked_at = worker.wheel.now();
     if check == UserCheck::Async {
         let asking = Rc::clone(worker);
         // The answer binds whoever comes after it is in the region.
-        crate::net::io::spawn(async move { drop(asking.asks.ask(question, asked_at).await) });
+        crate::net::io::spawn(async move { drop(asking.ask(question).await) });
         return match record {
             Some(record) => judge(worker, record),
             None => Ok(None),
         };
     }
-    match Box::pin(worker.asks.ask(question, asked_at)).await {
-        Ok(Answer::User(UserAnswer::Live { role, .. })) => Ok(Some(Role::claimed(&role))),
+    match Box::pin(worker.ask(question)).await {
+        Ok(Answer::User(UserAnswer::Live { role, degraded })) => {
+            if degraded {
+                worker.meters.degraded(Degraded::StaleRecord);
+            }
+            Ok(Some(Role::claimed(&role)))
+        }
         Ok(Answer::User(UserAnswer::Inactive)) => Err(Rejection::Unauthorized(TokenFault::UserInactive)),
         Ok(Answer::User(UserAnswer::NotFound)) => Err(Rejection::Unauthorized(TokenFault::UserNotFound)),
         Ok(_) | Err(_) => match (record, outage) {
             // The supervisor cannot be asked either; its record is no older than it may be.
-            (Some(record), _) => judge(worker, record),
-            (None, Outage::GoOn) => Ok(None),
+            (Some(record), _) => {
+                worker.meters.degraded(Degraded::StaleRecord);
+                judge(worker, record)
+            }
+            (None, Outage::GoOn) => {
+                worker.meters.degraded(Degraded::Claims);
+                Ok(None)
+            }
             (None, Outage::Deny) => Err(Rejection::CheckUnavailable),
         },
     }

@@ -48,7 +48,7 @@ pub async fn ask(worker: &Worker, need: &Need<'_>, voucher: Voucher) -> Finding 
         }
         Need::Staff => Question::VenueList { user, bearer },
     };
-    match (need, worker.asks.ask(question, worker.wheel.now()).await) {
+    match (need, worker.ask(question).await) {
         (Need::Venue { standing, .. }, Ok(Answer::VenueAccess(answer))) => match answer {
             VenueAnswer::Allowed { role, permissions } => {
                 let names = &worker.settings.names.permissions;

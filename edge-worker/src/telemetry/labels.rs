@@ -71,6 +71,11 @@ pub enum Cache {
 impl Cache {
     pub const WORDS: &'static [&'static str] =
         &["token", "user", "venue_access", "venue_list", "response", "api_key"];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
 }
 
 /// What a cache said.
@@ -97,6 +102,89 @@ impl ConnectionRefusal {
     pub const WORDS: &'static [&'static str] = &["worker_full", "address_full", "address_rate"];
 }
 
+/// What reading the shared cache in Redis gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SharedRead {
+    Hit,
+    /// Absent, too old, overtaken or forged.
+    Miss,
+    /// Redis could not be asked.
+    Error,
+}
+
+impl SharedRead {
+    pub const WORDS: &'static [&'static str] = &["hit", "miss", "error"];
+}
+
+/// Where a revocation came from that took effect on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RevocationSource {
+    /// This node wrote it.
+    Node,
+    Stream,
+    /// The durable keys, read whole.
+    Snapshot,
+    /// An older key, `session:blacklist:<token>`.
+    Legacy,
+}
+
+impl RevocationSource {
+    pub const WORDS: &'static [&'static str] = &["node", "stream", "snapshot", "legacy"];
+}
+
+/// Why a request was decided on less than the edge wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Degraded {
+    /// The user's record is older than it should be, because auth-service cannot be asked.
+    StaleRecord,
+    /// There is no record, and AUTH_OUTAGE_POLICY lets reads go on with the token's claims.
+    Claims,
+    /// The node has not seen the revocation store yet, and REVOCATION_COLD_POLICY is serve.
+    ColdMirror,
+}
+
+impl Degraded {
+    pub const WORDS: &'static [&'static str] = &["stale_record", "claims", "cold_mirror"];
+}
+
+/// How a question to the supervisor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LookupEnd {
+    Answered,
+    /// The service that knows cannot be asked.
+    Outage,
+    Late,
+    Overloaded,
+    /// There is no supervisor to ask.
+    Gone,
+}
+
+impl LookupEnd {
+    pub const WORDS: &'static [&'static str] = &["answered", "outage", "late", "overloaded", "gone"];
+}
+
+/// `op` of the figures of Redis, in the order of the supervisor's operations.
+pub const REDIS_OPERATIONS: &[&str] = &[
+    "ping",
+    "cache_read",
+    "cache_write",
+    "publish",
+    "tail",
+    "snapshot",
+    "legacy_blacklist",
+    "api_key",
+    "bans",
+];
+/// `result` of `gateway_redis_operations_total`.
+pub const REDIS_RESULTS: &[&str] = &["ok", "error", "blocked"];
+/// `kind` of `gateway_revocations_total`.
+pub const REVOCATION_KINDS: &[&str] = &["jti", "sha256", "user", "tenant"];
+/// `table` of `gateway_revocation_entries`.
+pub const REVOCATION_TABLES: &[&str] = &["tokens", "cutoffs"];
 /// `result` of `gateway_auth_attempts_total`.
 pub const ATTEMPTS: &[&str] = &["success", "failure"];
 /// `result` of `gateway_token_validation_duration_seconds`.

@@ -130,7 +130,7 @@ pub async fn download(
         }
     };
     if let Some(confirmation) = plan.confirmation {
-        Box::pin(confirmation.answered(head.status(), plan.wheel.now())).await;
+        Box::pin(confirmation.answered(head.status())).await;
     }
     // A client that is still sending may have to be cut off, so it is told.
     let persistence = if progress.is_uploaded() && !plan.reply.draining.get() {

@@ -49,6 +49,7 @@ fn settings() -> WorkerSettings {
             health_token: None,
             metrics_socket: "metrics.sock".into(),
             ready_dependencies: Vec::new(),
+            follows_redis: false,
         },
         users: UserSettings {
             check: UserCheck::Off,
@@ -70,6 +71,7 @@ fn current(metrics_enabled: bool) -> Current {
         config_applied_ms: 0,
         workers: 1,
         services: Vec::new(),
+        follows_redis: false,
     };
     Current { settings: settings(), facts, metrics_enabled }
 }

@@ -4,7 +4,8 @@
 use super::answer::text_of;
 use super::breaker::Breaker;
 use super::endpoint::{CONNECT_TIMEOUT, Endpoint, EndpointFault, Link};
-use super::operation::{Operation, Tally};
+use super::operation::{Operation, OperationEnd};
+use crate::figures::Figures;
 use edge_worker::clock::{self, Nanos};
 use edge_worker::config::redis::RedisSettings;
 use redis::aio::ConnectionLike;
@@ -28,7 +29,7 @@ struct Inner {
     /// Held while a link is opened, so that callers wait for one attempt instead of making many.
     slot: tokio::sync::Mutex<Slot>,
     breaker: Mutex<Breaker>,
-    tallies: Mutex<[Tally; Operation::ALL.len()]>,
+    figures: Figures,
     state: watch::Sender<LinkState>,
     timeout: Duration,
 }
@@ -79,21 +80,29 @@ impl CallFault {
 
 impl Connection {
     /// A handle for calls that are answered at once.
-    pub fn new(settings: &RedisSettings) -> Result<Connection, EndpointFault> {
-        Connection::with_timeout(settings, COMMAND_TIMEOUT)
+    pub fn new(settings: &RedisSettings, figures: Figures) -> Result<Connection, EndpointFault> {
+        Connection::with_timeout(settings, COMMAND_TIMEOUT, figures)
     }
 
     /// A handle of its own for blocking reads of at most `wait`: on a shared link they would hold up everybody.
-    pub fn blocking(settings: &RedisSettings, wait: Duration) -> Result<Connection, EndpointFault> {
-        Connection::with_timeout(settings, wait + COMMAND_TIMEOUT)
+    pub fn blocking(
+        settings: &RedisSettings,
+        wait: Duration,
+        figures: Figures,
+    ) -> Result<Connection, EndpointFault> {
+        Connection::with_timeout(settings, wait + COMMAND_TIMEOUT, figures)
     }
 
-    fn with_timeout(settings: &RedisSettings, timeout: Duration) -> Result<Connection, EndpointFault> {
+    fn with_timeout(
+        settings: &RedisSettings,
+        timeout: Duration,
+        figures: Figures,
+    ) -> Result<Connection, EndpointFault> {
         let endpoint = Endpoint::new(settings, timeout)?;
         Ok(Connection(Arc::new(Inner {
             slot: tokio::sync::Mutex::new(Slot { endpoint, link: None, number: 0 }),
             breaker: Mutex::new(Breaker::default()),
-            tallies: Mutex::new(Default::default()),
+            figures,
             state: watch::Sender::new(LinkState::Unknown),
             timeout,
         })))
@@ -105,10 +114,10 @@ impl Connection {
         self.0.state.subscribe()
     }
 
-    /// What the calls came to, in the order of [`Operation::ALL`].
+    /// Where its calls are counted.
     #[must_use]
-    pub fn tallies(&self) -> [Tally; Operation::ALL.len()] {
-        *locked(&self.0.tallies)
+    pub fn figures(&self) -> Figures {
+        self.0.figures
     }
 
     /// The time of a PING, for readiness. Goes through the breaker like every call.
@@ -226,7 +235,7 @@ impl Connection {
     {
         let started = clock::now();
         if !locked(&self.0.breaker).admits(started) {
-            self.tally(operation, |tally| tally.blocked += 1);
+            self.0.figures.redis(operation, OperationEnd::Blocked);
             return Err(CallFault::Blocked);
         }
         let (outcome, number) = match self.link().await {
@@ -242,11 +251,11 @@ impl Connection {
         if let (true, Some(number)) = (down, number) {
             self.close(number).await;
         }
-        self.tally(operation, |tally| {
-            let count = if outcome.is_ok() { &mut tally.succeeded } else { &mut tally.failed };
-            *count += 1;
-            tally.taken += now.since(started);
-        });
+        let end = if outcome.is_ok() { OperationEnd::Succeeded } else { OperationEnd::Failed };
+        self.0.figures.redis(operation, end);
+        if self.0.timeout <= COMMAND_TIMEOUT {
+            self.0.figures.redis_took(operation, now.since(started));
+        }
         outcome
     }
 
@@ -289,12 +298,6 @@ impl Connection {
             *state = next;
             true
         });
-    }
-
-    fn tally(&self, operation: Operation, change: impl FnOnce(&mut Tally)) {
-        if let Some(tally) = locked(&self.0.tallies).get_mut(operation as usize) {
-            change(tally);
-        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! What calls to Redis are for, and how many came to what.
+//! What calls to Redis are for, and what they come to.
 
-use std::time::Duration;
+use edge_worker::telemetry::labels::REDIS_OPERATIONS;
 
 /// What a call was for: the `op` label of `gateway_redis_operations_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
+#[repr(u16)]
 pub enum Operation {
     Ping,
     CacheRead,
@@ -30,29 +30,21 @@ impl Operation {
         Self::Bans,
     ];
 
+    /// As in `labels::REDIS_OPERATIONS`.
     #[must_use]
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Ping => "ping",
-            Self::CacheRead => "cache_read",
-            Self::CacheWrite => "cache_write",
-            Self::Publish => "publish",
-            Self::Tail => "tail",
-            Self::Snapshot => "snapshot",
-            Self::Legacy => "legacy_blacklist",
-            Self::ApiKey => "api_key",
-            Self::Bans => "bans",
-        }
+        REDIS_OPERATIONS.get(self as usize).copied().unwrap_or_default()
     }
 }
 
-/// Calls of one operation since the start; a batch is one call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub succeeded: u64,
-    pub failed: u64,
+/// How a call ended: a place in `labels::REDIS_RESULTS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum OperationEnd {
+    Succeeded,
+    Failed,
     /// Not sent, because the breaker was open.
-    pub blocked: u64,
-    /// Time of all that were sent.
-    pub taken: Duration,
+    Blocked,
 }
+
+const _: () = assert!(REDIS_OPERATIONS.len() == Operation::ALL.len(), "every operation has a word");

@@ -6,7 +6,9 @@ use super::operation::Operation;
 use super::outbox::{Letter, Outbox};
 use super::stream;
 use super::throttle::Throttle;
+use crate::export::security_log::{About, SecurityLog};
 use edge_worker::clock;
+use edge_worker::telemetry::security_events::SecurityEvent;
 use redis::Cmd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,6 +42,7 @@ struct Inner {
     /// `src` of the entries: this node's name.
     source: String,
     skew_s: i64,
+    security: SecurityLog,
 }
 
 /// What became of a write. In every case it holds on this node.
@@ -57,12 +60,13 @@ pub enum Published {
 impl Publisher {
     /// `source` names this node in the stream; `skew_s` is JWT_CLOCK_SKEW_SECS.
     #[must_use]
-    pub fn new(source: String, skew_s: u32) -> Publisher {
+    pub fn new(source: String, skew_s: u32, security: SecurityLog) -> Publisher {
         Publisher(Arc::new(Inner {
             outbox: Mutex::new(Outbox::default()),
             waiting: watch::Sender::new(0),
             source,
             skew_s: i64::from(skew_s),
+            security,
         }))
     }
 
@@ -76,12 +80,8 @@ impl Publisher {
         let mut outbox = self.outbox();
         if !outbox.push(Letter { event, reason }) {
             drop(outbox);
-            tracing::error!(
-                kind,
-                reason,
-                severity = "critical",
-                "a revocation holds on this node alone: outbox full"
-            );
+            let about = About { what: Some(kind), ..About::default() };
+            self.0.security.raise(SecurityEvent::RevocationOutboxFull, about);
             return Published::Refused;
         }
         self.0.waiting.send_replace(outbox.waiting());

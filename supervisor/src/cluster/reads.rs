@@ -6,6 +6,7 @@ use super::endpoint::EndpointFault;
 use super::legacy::LegacyBlacklist;
 use super::mac::MacKey;
 use super::shared_cache::SharedCache;
+use crate::export::security_log::SecurityLog;
 use edge_worker::config::redis::RedisSettings;
 use std::time::Duration;
 
@@ -24,12 +25,16 @@ impl Reads {
     ///
     /// # Errors
     /// If the address of Redis cannot be used.
-    pub fn new(settings: Option<&RedisSettings>, access_ttl: Duration) -> Result<Reads, EndpointFault> {
+    pub fn new(
+        settings: Option<&RedisSettings>,
+        access_ttl: Duration,
+        security: &SecurityLog,
+    ) -> Result<Reads, EndpointFault> {
         let Some(settings) = settings else { return Ok(Reads::default()) };
-        let connection = Connection::new(settings)?;
+        let connection = Connection::new(settings, security.figures())?;
         let key = settings.cache_mac_key.as_ref().and_then(MacKey::new);
         Ok(Reads {
-            shared: key.map(|key| SharedCache::new(connection.clone(), key, access_ttl)),
+            shared: key.map(|key| SharedCache::new(connection.clone(), key, access_ttl, security.clone())),
             legacy: settings.legacy_blacklist.then(|| LegacyBlacklist::new(connection.clone())),
             api_keys: Some(ApiKeys::new(connection, settings.api_key_templates.clone())),
         })

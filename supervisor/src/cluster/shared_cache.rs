@@ -17,8 +17,11 @@ use super::record::{
     USER_UNKNOWN_TTL, UserRecord, VenueAccess, VenueListed, access_key, generation_key, is_fresh, list_key,
     user_key,
 };
-use super::throttle::Throttle;
+use crate::export::security_log::{About, SecurityLog};
+use crate::figures::Figures;
 use edge_worker::clock::{self, UnixSeconds};
+use edge_worker::telemetry::labels::Cache;
+use edge_worker::telemetry::security_events::SecurityEvent;
 use redis::{Cmd, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +36,7 @@ struct Inner {
     connection: Connection,
     key: MacKey,
     access_ttl: Duration,
-    forged: Mutex<(u64, Throttle)>,
+    security: SecurityLog,
     forgotten: Mutex<Forgotten>,
 }
 
@@ -47,15 +50,13 @@ pub enum Found<T> {
 impl SharedCache {
     /// `access_ttl` is VENUE_ACCESS_TTL_SECS.
     #[must_use]
-    pub fn new(connection: Connection, key: MacKey, access_ttl: Duration) -> SharedCache {
-        let forged = Mutex::new((0, Throttle::default()));
-        SharedCache(Arc::new(Inner { connection, key, access_ttl, forged, forgotten: Mutex::default() }))
-    }
-
-    /// Values whose MAC was missing or wrong: each a critical security event, and a miss.
-    #[must_use]
-    pub fn forged(&self) -> u64 {
-        self.0.forged.lock().unwrap_or_else(PoisonError::into_inner).0
+    pub fn new(
+        connection: Connection,
+        key: MacKey,
+        access_ttl: Duration,
+        security: SecurityLog,
+    ) -> SharedCache {
+        SharedCache(Arc::new(Inner { connection, key, access_ttl, security, forgotten: Mutex::default() }))
     }
 
     /// What others said of the event's user or venue so far does not count here any more. To be called before the
@@ -78,7 +79,7 @@ impl SharedCache {
     pub async fn user(&self, tenant: &str, user: &str) -> Result<Found<Option<UserRecord>>, CallFault> {
         let key = user_key(tenant, user);
         let value = self.0.connection.call(Operation::CacheRead, get(&key)).await?;
-        let found: Option<Cached<Option<UserRecord>>> = self.opened("user", &key, &value);
+        let found: Option<Cached<Option<UserRecord>>> = self.opened(Cache::User, &key, &value);
         let found = found.filter(|cached| self.forgotten().admits(&key, cached.at));
         Ok(fresh(found, |record| if record.is_some() { USER_TTL } else { USER_UNKNOWN_TTL }))
     }
@@ -111,7 +112,7 @@ impl SharedCache {
         let mut replies = self.0.connection.batch(Operation::CacheRead, commands).await?.into_iter();
         let value = replies.next().ok_or(CallFault::Link("replies are missing"))??;
         let generation = generation(&replies.next().ok_or(CallFault::Link("replies are missing"))??);
-        let found: Option<Cached<VenueAccess>> = self.opened("venue_access", &key, &value);
+        let found: Option<Cached<VenueAccess>> = self.opened(Cache::VenueAccess, &key, &value);
         let found = fresh(found, |access| self.access_ttl(access));
         let stands = |cached: &Cached<VenueAccess>| {
             cached.value.generation == generation
@@ -138,7 +139,7 @@ impl SharedCache {
     pub async fn list(&self, tenant: &str, user: &str) -> Result<Found<Vec<VenueListed>>, CallFault> {
         let key = list_key(tenant, user);
         let value = self.0.connection.call(Operation::CacheRead, get(&key)).await?;
-        let found: Option<Cached<Vec<VenueListed>>> = self.opened("venue_list", &key, &value);
+        let found: Option<Cached<Vec<VenueListed>>> = self.opened(Cache::VenueList, &key, &value);
         let Found::Hit(cached) = fresh(found, |list| list_ttl(list)) else { return Ok(Found::Miss) };
         if cached.value.len() > LIST_VENUES_MAX {
             return Ok(Found::Miss);
@@ -192,12 +193,7 @@ impl SharedCache {
     }
 
     /// A value that is absent, forged or of another shape is a miss; a forged one is reported.
-    fn opened<T: DeserializeOwned>(
-        &self,
-        cache: &'static str,
-        key: &str,
-        value: &Value,
-    ) -> Option<Cached<T>> {
+    fn opened<T: DeserializeOwned>(&self, cache: Cache, key: &str, value: &Value) -> Option<Cached<T>> {
         if *value == Value::Nil {
             return None;
         }
@@ -216,20 +212,16 @@ impl SharedCache {
         self.0.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn report(&self, cache: &'static str) {
-        let mut forged = self.0.forged.lock().unwrap_or_else(PoisonError::into_inner);
-        forged.0 += 1;
-        if forged.1.admits(clock::now()) {
-            let count = forged.0;
-            drop(forged);
-            tracing::error!(
-                event = "cache_value_forged",
-                severity = "critical",
-                cache,
-                count,
-                "a forged value in Redis"
-            );
-        }
+    fn report(&self, cache: Cache) {
+        self.figures().cache_failed(cache);
+        let about = About { what: Some(cache.word()), ..About::default() };
+        self.0.security.raise(SecurityEvent::CacheValueForged, about);
+    }
+
+    /// Where reads and writes are counted.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.0.security.figures()
     }
 }
 

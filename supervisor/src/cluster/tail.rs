@@ -95,7 +95,7 @@ impl Tail {
             faults: 0,
         };
         Ok(Tail {
-            waiting: Connection::blocking(settings, BLOCK)?,
+            waiting: Connection::blocking(settings, BLOCK, asking.figures())?,
             asking,
             position: None,
             info: StreamInfo::default(),

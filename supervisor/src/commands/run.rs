@@ -3,6 +3,7 @@
 use super::{ExitCode, complain};
 use crate::admin::control::{Control, Owner};
 use crate::admin::{Admin, Current, sockets};
+use crate::cluster::connection::Connection;
 use crate::cluster::endpoint::EndpointFault;
 use crate::cluster::publisher::Publisher;
 use crate::cluster::reads::Reads;
@@ -13,7 +14,7 @@ use crate::export::spool::Spool;
 use crate::export::{self, Exporter};
 use crate::keys::{Keys, reload};
 use crate::mirror::{self, Mirror, Withdrawals};
-use crate::probes::{self, Board};
+use crate::probes::{self, Board, Probed};
 use crate::process::handover;
 use crate::process::hardening;
 use crate::process::listeners::{self, Listeners};
@@ -29,6 +30,7 @@ use crate::process::spawn::{Fence, OWN_EXECUTABLE, Spawner};
 use edge_worker::clock;
 use edge_worker::config::problem::Problem;
 use edge_worker::config::{Loaded, Settings, Sources, SupervisorSettings};
+use edge_worker::telemetry::labels::RevocationSource;
 use shm::readiness::NodePhase;
 use shm::{SLOTS_MAX, SupervisorRegion};
 use std::cell::RefCell;
@@ -164,21 +166,25 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
         "listening"
     );
     let access_ttl = Duration::from_secs(settings.identity.venue_access_ttl_s);
-    let reads = Reads::new(settings.supervisor.redis.as_ref(), access_ttl).map_err(redis_fault)?;
-    let withdrawals = follow_revocations(&settings, region, &reads)?;
+    let security = SecurityLog::new(region.shared());
+    let reads = Reads::new(settings.supervisor.redis.as_ref(), access_ttl, &security).map_err(redis_fault)?;
+    let withdrawals = follow_revocations(&settings, region, &reads, &security)?;
     let (keys, reload) = keep_keys(&mut settings, sources)?;
     let spawner = spawner(&settings, listeners, region)?;
     let notifier = Notifier::new(&NotifyEnvironment::read());
-    let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool)));
+    let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool, security.clone())));
     let hooks = Hooks { reload: Box::new(move || reload.notify_one()), ..hooks(&exporter) };
     let control =
         Control::new(withdrawals.clone(), settings.worker.tokens.tenant_format, Owner::of_process());
-    let answerer = Answerer::new(&settings, region, withdrawals, reads, keys)
+    let answerer = Answerer::new(&settings, region, withdrawals, reads, keys, security.clone())
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
     let answerer = Arc::new(answerer);
     drop(tokio::spawn(Arc::new(control).serve(doors.control)));
     let doors = (doors.listener, doors.socket);
-    look_on(settings, doors, region, spool.clone(), Rc::clone(&exporter), workers);
+    let redis = settings.supervisor.redis.as_ref();
+    let redis =
+        redis.map(|redis| Connection::new(redis, security.figures())).transpose().map_err(redis_fault)?;
+    look_on(settings, doors, region, spool.clone(), Rc::clone(&exporter), (workers, redis));
     let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks, answerer).run().await;
     exporter.borrow_mut().finish();
     Ok(outcome)
@@ -201,12 +207,17 @@ impl Doors {
     }
 }
 
-fn exporter(settings: &Settings, region: &'static SupervisorRegion, spool: &Spool) -> Exporter {
+fn exporter(
+    settings: &Settings,
+    region: &'static SupervisorRegion,
+    spool: &Spool,
+    security: SecurityLog,
+) -> Exporter {
     Exporter::new(
         region.authority(),
         region.shared(),
         spool.clone(),
-        SecurityLog::new(region.shared()),
+        security,
         settings.supervisor.log_format,
         settings.worker.log_level,
     )
@@ -230,7 +241,7 @@ fn look_on(
     region: &'static SupervisorRegion,
     spool: Spool,
     exporter: Rc<RefCell<Exporter>>,
-    workers: usize,
+    (workers, redis): (usize, Option<Connection>),
 ) {
     let hash = blake3::hash(settings.print().as_bytes()).to_hex();
     let worker = settings.worker;
@@ -241,8 +252,9 @@ fn look_on(
         config_applied_ms: clock::wall_millis(),
         workers,
         services: worker.services.iter().map(|service| service.name.clone()).collect(),
+        follows_redis: redis.is_some(),
     };
-    let (services, names) = (worker.services.clone(), worker.names.services.clone());
+    let probed = Probed { services: worker.services.clone(), names: worker.names.services.clone(), redis };
     let metrics_enabled = settings.supervisor.metrics_enabled;
     let current = Current { settings: worker, facts, metrics_enabled };
     let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current));
@@ -250,7 +262,7 @@ fn look_on(
         Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() };
     // Three tasks: a fault in one must not silence the others.
     drop(tokio::task::spawn_local(async move { export::run(&exporter).await }));
-    drop(tokio::task::spawn_local(async move { probes::run(board, &services, &names).await }));
+    drop(tokio::task::spawn_local(async move { probes::run(board, &probed).await }));
     drop(tokio::task::spawn_local(admin.serve(address, socket)));
 }
 
@@ -259,22 +271,23 @@ fn follow_revocations(
     settings: &Settings,
     region: &'static SupervisorRegion,
     reads: &Reads,
+    security: &SecurityLog,
 ) -> Result<Withdrawals, StartFault> {
     let tokens = &settings.worker.tokens;
-    let mirror = Mirror::new(region, tokens.digest_key.expose(), tokens.clock_skew_s);
+    let mirror = Mirror::new(region, tokens.digest_key.expose(), tokens.clock_skew_s, security.clone());
     let mirror = mirror.before(reads.shared.clone());
     if let Some(legacy) = reads.legacy.clone() {
         let mirror = mirror.clone();
         drop(tokio::spawn(legacy.run(move |event| {
-            // A full table has said so itself, in a critical line.
-            let _ = mirror.apply(&event);
+            // A full table has said so itself, in a critical event.
+            let _ = mirror.apply(&event, RevocationSource::Legacy);
         })));
     }
     let Some(redis) = &settings.supervisor.redis else {
         return Ok(Withdrawals::new(mirror, None));
     };
     let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let publisher = Publisher::new(node, tokens.clock_skew_s);
+    let publisher = Publisher::new(node, tokens.clock_skew_s, security.clone());
     mirror::follow(redis, mirror.clone(), publisher.clone()).map_err(redis_fault)?;
     Ok(Withdrawals::new(mirror, Some(publisher)))
 }

@@ -10,6 +10,7 @@ use crate::cluster::api_keys::ApiKeys;
 use crate::cluster::event::{Event, TokenName};
 use crate::cluster::legacy::LegacyBlacklist;
 use crate::cluster::reads::Reads;
+use crate::export::security_log::SecurityLog;
 use crate::identity::asker::Asker;
 use crate::identity::auth_service::AuthService;
 use crate::identity::service_jwt::Unable;
@@ -41,6 +42,7 @@ pub struct Answerer {
     keys: Arc<Keys>,
     legacy: Option<LegacyBlacklist>,
     api_keys: Option<ApiKeys>,
+    security: SecurityLog,
     digests: Digests,
     names: NameTable,
     roles: RoleIds,
@@ -70,6 +72,7 @@ impl Answerer {
         withdrawals: Withdrawals,
         reads: Reads,
         keys: Arc<Keys>,
+        security: SecurityLog,
     ) -> Result<Answerer, AnswererFault> {
         let identity: &IdentitySettings = &settings.identity;
         let worker = &settings.worker;
@@ -83,6 +86,7 @@ impl Answerer {
             keys,
             legacy: reads.legacy,
             api_keys: reads.api_keys,
+            security,
             digests: Digests::new(*worker.tokens.digest_key.expose()),
             names: worker.names.clone(),
             roles: RoleIds::new(&worker.names).ok_or(AnswererFault::RolesUnnamed)?,

@@ -3,8 +3,9 @@
 use super::process::{Usage, memory_limit_bytes, usage};
 use super::snapshot::{Distribution, Series, Snapshot, owned};
 use super::spool::Spool;
+use edge_worker::clock;
 use edge_worker::http::header_rules::StrippedHeader;
-use edge_worker::telemetry::labels::{DRIVERS, Downstream, Reason, method_word};
+use edge_worker::telemetry::labels::{DRIVERS, Downstream, REVOCATION_TABLES, Reason, method_word};
 use edge_worker::telemetry::metrics::{Definition, Kind, Metric, TABLE, Unit, Values};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
@@ -31,6 +32,8 @@ pub struct Facts {
     pub workers: usize,
     /// Names of the configured services, in their order.
     pub services: Vec<String>,
+    /// Whether the node follows the revocations of others; without Redis it runs alone.
+    pub follows_redis: bool,
 }
 
 /// Everything one scrape shows, read in one go; turned into text wherever there is time for it.
@@ -65,6 +68,7 @@ impl Scrape {
         };
         scrape.derive_workers(shared, facts);
         scrape.derive_checks(authority, facts);
+        scrape.derive_revocations(authority, facts);
         scrape.derive(Metric::BuildInfo, &[&facts.version, &facts.revision], 1.0);
         scrape.derive(Metric::ConfigInfo, &[&facts.config_hash], 1.0);
         scrape.derive(Metric::ConfigLastReload, &[], facts.config_applied_ms as f64 / 1000.0);
@@ -115,12 +119,30 @@ impl Scrape {
         }
     }
 
+    fn derive_revocations(&mut self, authority: &Authority, facts: &Facts) {
+        let taken = authority.revocations.taken();
+        for (table, entries) in REVOCATION_TABLES.iter().zip([taken.tokens, taken.cutoffs]) {
+            self.derive(Metric::RevocationEntries, &[table], entries as f64);
+        }
+        if !facts.follows_redis {
+            return;
+        }
+        match authority.readiness.state(Check::Redis).state {
+            State::Unknown => {}
+            State::Ok | State::Slow => self.derive(Metric::RedisUp, &[], 1.0),
+            State::Error => self.derive(Metric::RedisUp, &[], 0.0),
+        }
+        let since = authority.revocations.synced_at_ms().unwrap_or(authority.readiness.started_at_ms());
+        let stale_ms = clock::wall_millis().saturating_sub(since);
+        self.derive(Metric::RevocationStaleness, &[], stale_ms as f64 / 1000.0);
+    }
+
     /// The text. Reads /proc, so not on a thread that others wait for.
     #[must_use]
     pub fn render(mut self) -> Vec<u8> {
         self.derive_processes();
         let mut families: BTreeMap<Metric, Vec<prometheus::proto::Metric>> = BTreeMap::new();
-        for (series, value) in &self.snapshot.counters {
+        for (series, value) in self.snapshot.counters.iter().chain(&self.snapshot.gauges) {
             if let Some((definition, labels)) = self.labels(*series) {
                 families.entry(definition.metric).or_default().push(single(
                     definition,

@@ -1,35 +1,70 @@
 //! The security events of the node, as a sampled stream of lines in the log and as exact counts.
 //!
-//! Workers count their own events; what the supervisor sees itself is raised here. One thread: the supervisor's
-//! counters have one writer.
+//! Workers count their own events; what the supervisor sees itself is raised here.
 
 use super::sampler::{Kind, REPORT_PERIOD, Report, Sampler};
+use crate::figures::Figures;
 use edge_worker::clock;
-use edge_worker::telemetry::metrics::Metric;
+use edge_worker::telemetry::log::event_line::MESSAGE;
+use edge_worker::telemetry::security_events::{SecurityEvent, Severity};
 use shm::Shared;
-use shm::counters::SeriesKey;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Clones share the budgets.
 #[derive(Clone)]
 pub struct SecurityLog {
-    shared: &'static Shared,
+    figures: Figures,
     sampler: Arc<Mutex<Sampler>>,
+}
+
+/// What an event of the supervisor is about; what does not apply stays out of its line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct About<'a> {
+    pub user: Option<&'a str>,
+    pub tenant: Option<&'a str>,
+    pub request_id: Option<&'a str>,
+    /// W3C trace context.
+    pub traceparent: Option<&'a str>,
+    /// Which cache, which kind of revocation.
+    pub what: Option<&'static str>,
 }
 
 impl SecurityLog {
     #[must_use]
     pub fn new(shared: &'static Shared) -> SecurityLog {
-        SecurityLog { shared, sampler: Arc::new(Mutex::new(Sampler::new(clock::now()))) }
+        let sampler = Arc::new(Mutex::new(Sampler::new(clock::now())));
+        SecurityLog { figures: Figures::new(shared), sampler }
+    }
+
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.figures
+    }
+
+    /// An event that the supervisor saw. All of its own are critical.
+    pub fn raise(&self, event: SecurityEvent, about: About<'_>) {
+        debug_assert!(event.severity() == Severity::Critical, "{} is the workers' to raise", event.word());
+        self.figures.security_event(event);
+        if !self.admits(Kind::Event(event)) {
+            return;
+        }
+        tracing::error!(
+            event = event.word(),
+            severity = event.severity().word(),
+            requestId = about.request_id,
+            traceId = about.traceparent.and_then(|parent| parent.split('-').nth(1)),
+            userId = about.user,
+            tenantId = about.tenant,
+            what = about.what,
+            "{MESSAGE}"
+        );
     }
 
     /// Whether to write a line of this kind now; one that is left out is counted.
     pub fn admits(&self, kind: Kind) -> bool {
         let admitted = self.sampler().admits(kind, clock::now());
         if !admitted {
-            let number = u16::try_from(kind.number()).expect("kinds are few");
-            let own = &self.shared.cumulative;
-            own.add(own.counter(SeriesKey::new(Metric::LogLinesSuppressed.number(), number, 0, 0)), 1);
+            self.figures.line_suppressed(u16::try_from(kind.number()).expect("kinds are few"));
         }
         admitted
     }

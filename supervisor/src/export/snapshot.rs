@@ -16,6 +16,8 @@ pub type Series = [u16; 4];
 #[derive(Default)]
 pub struct Snapshot {
     pub counters: BTreeMap<Series, u64>,
+    /// Sums over the workers that live.
+    pub gauges: BTreeMap<Series, u64>,
     pub histograms: BTreeMap<Series, Distribution>,
     /// Events that found no free series.
     pub unmeasured: u64,
@@ -49,6 +51,10 @@ impl Snapshot {
     fn add(&mut self, counters: &Counters) {
         counters.each_counter(|key, value| {
             let sum = self.counters.entry(series(key)).or_default();
+            *sum = sum.wrapping_add(value);
+        });
+        counters.each_gauge(|key, value| {
+            let sum = self.gauges.entry(series(key)).or_default();
             *sum = sum.wrapping_add(value);
         });
         self.unmeasured += counters.dropped();

@@ -3,6 +3,7 @@
 use super::*;
 use edge_worker::http::method::Method;
 use edge_worker::telemetry::log::{AccessRecord, RECORD_WORDS_MAX};
+use edge_worker::telemetry::metrics::Metric;
 use edge_worker::telemetry::security_events::EventSet;
 use shm::SupervisorRegion;
 use std::io::{self, Write};

@@ -57,7 +57,7 @@ pub enum UserAnswer {
 pub enum Absence {
     /// auth-service says so.
     Unknown,
-    /// There is one, in another tenant than the token's: a critical event, which has been logged.
+    /// There is one, in another tenant than the token's: a critical event.
     OtherTenant,
     /// Nobody can have this id, so nobody was asked.
     Impossible,
@@ -95,8 +95,11 @@ impl AuthService {
     /// `service` is auth-service with its addresses resolved; fails if the private key is none.
     pub fn new(service: &Service, settings: &IdentitySettings) -> Result<AuthService, Unable> {
         let id = ServiceId::find("auth").expect("the table of services has it");
-        let breaker = id.defaults().expect("it was found in the table").breaker;
-        Self::with_patience(Caller::new(id, service, Parameters::from(breaker)), settings, Patience::USER)
+        Self::with_patience(
+            Caller::new(id, service, Parameters::from(service.breaker)),
+            settings,
+            Patience::USER,
+        )
     }
 
     fn with_patience(
@@ -155,17 +158,8 @@ impl Inner {
             Ok(answer) => read_user(question, &answer),
             Err(outage) => UserAnswer::Outage(outage),
         };
-        match &answer {
-            UserAnswer::Outage(outage) => self.caller.note(*outage),
-            UserAnswer::NotFound(Absence::OtherTenant) => tracing::error!(
-                event = "user_tenant_mismatch",
-                severity = "critical",
-                user = question.user,
-                tenant = question.tenant,
-                request_id = asker.request_id,
-                "a token's user belongs to another tenant"
-            ),
-            _ => {}
+        if let UserAnswer::Outage(outage) = &answer {
+            self.caller.note(*outage);
         }
         answer
     }

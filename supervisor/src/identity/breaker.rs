@@ -23,8 +23,8 @@ pub struct Parameters {
 
 impl From<services::Breaker> for Parameters {
     fn from(breaker: services::Breaker) -> Self {
-        let services::Breaker { error_percent, reset_s, volume } = breaker;
-        Parameters { error_percent, reset_ms: u64::from(reset_s) * 1_000, volume }
+        let services::Breaker { error_percent, reset_ms, volume } = breaker;
+        Parameters { error_percent, reset_ms, volume }
     }
 }
 

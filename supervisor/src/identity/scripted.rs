@@ -3,7 +3,7 @@
 use edge_worker::config::lookups::identity::{
     CredentialMode, IdentitySettings, OutagePolicy, UserCheck, VenueAccessMode,
 };
-use edge_worker::config::services::{Criticality, Instance, Service};
+use edge_worker::config::services::{Criticality, Instance, SERVICES, Service};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -169,6 +169,7 @@ pub(super) fn service(addresses: Vec<SocketAddr>) -> Service {
         body_bytes_max: 1,
         pool_idle_ms: 60_000,
         health_path: "/health/live".to_owned(),
+        breaker: SERVICES[0].breaker,
     }
 }
 

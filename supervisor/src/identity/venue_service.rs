@@ -90,8 +90,11 @@ impl VenueService {
     #[must_use]
     pub fn new(service: &Service, settings: &IdentitySettings) -> VenueService {
         let id = ServiceId::find("venue").expect("the table of services has it");
-        let breaker = id.defaults().expect("it was found in the table").breaker;
-        Self::with_patience(Caller::new(id, service, Parameters::from(breaker)), settings, Patience::VENUE)
+        Self::with_patience(
+            Caller::new(id, service, Parameters::from(service.breaker)),
+            settings,
+            Patience::VENUE,
+        )
     }
 
     fn with_patience(caller: Caller, settings: &IdentitySettings, patience: Patience) -> VenueService {

@@ -1,7 +1,8 @@
 //! Services that are well, slow, ill, silent, gone and talking nonsense.
 
 use super::*;
-use edge_worker::config::services::{Criticality, Instance};
+use edge_worker::config::services::{Criticality, Instance, SERVICES};
+use edge_worker::telemetry::metrics::Metric;
 use shm::SupervisorRegion;
 use shm::readiness::CheckState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,6 +65,7 @@ fn service(addresses: Vec<SocketAddr>) -> Service {
         body_bytes_max: 1,
         pool_idle_ms: 1,
         health_path: "/health/live".to_owned(),
+        breaker: SERVICES[0].breaker,
     }
 }
 
@@ -71,7 +73,8 @@ fn service(addresses: Vec<SocketAddr>) -> Service {
 async fn probe_once(region: &SupervisorRegion, services: &[Service]) -> Vec<CheckState> {
     let board =
         Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() };
-    round(board, services, &[77]).await;
+    let probed = Probed { services: services.to_vec(), names: vec![77], redis: None };
+    round(board, &probed).await;
     (0..services.len()).map(|index| board.readiness.state(Check::Service(index as u8))).collect()
 }
 
@@ -125,7 +128,8 @@ async fn one_good_instance_makes_a_service_reachable() {
 #[tokio::test]
 async fn the_loop_begins_at_once_and_knows_the_nodes_memory() {
     let region = region();
-    let services = [service(vec![listen(Behaviour::Answers(WELL)).await])];
+    let services = vec![service(vec![listen(Behaviour::Answers(WELL)).await])];
+    let all = Probed { services, names: vec![77], redis: None };
     let board =
         Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() };
     let probed = async {
@@ -134,7 +138,7 @@ async fn the_loop_begins_at_once_and_knows_the_nodes_memory() {
         }
     };
     tokio::select! {
-        () = run(board, &services, &[77]) => {}
+        () = run(board, &all) => {}
         () = probed => {}
     }
     assert!(board.readiness.resident_bytes() > 1 << 20);

@@ -18,7 +18,6 @@ fn development_needs_an_environment_and_a_key() {
     assert_eq!(
         loaded.notices,
         [
-            "READY_DEPENDENCIES: redis is not checked; it takes effect with Redis",
             "REDIS_URL is not set: in development the node runs alone",
             "AUTH_USER_CHECK is not set and taken as off: tokens of suspended users pass",
         ]

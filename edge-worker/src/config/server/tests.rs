@@ -82,6 +82,18 @@ fn the_supervisor_gets_its_settings() {
 }
 
 #[test]
+fn redis_gates_readiness_where_there_is_one() {
+    let local = |changes| sample::loaded(DEVELOPMENT, changes).settings.worker.local;
+    let alone = local(&[]);
+    assert_eq!(alone.ready_dependencies, [Dependency::Auth, Dependency::Venue]);
+    assert!(!alone.follows_redis);
+    let following = local(&[("REDIS_URL", "redis://127.0.0.1:6379/0")]);
+    let all = [Dependency::Redis, Dependency::Auth, Dependency::Venue];
+    assert_eq!(following.ready_dependencies, all);
+    assert!(following.follows_redis);
+}
+
+#[test]
 fn there_is_a_worker_for_every_core() {
     let workers = sample::loaded(DEVELOPMENT, &[]).settings.supervisor.workers;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);

@@ -1,6 +1,6 @@
 //! URLs, deadlines, caps and health paths of the services.
 
-use super::{Criticality, SERVICES, Service, ServiceDefaults, ServiceId};
+use super::{Breaker, Criticality, SERVICES, Service, ServiceDefaults, ServiceId};
 use crate::config::sample::{self, Changes, DEVELOPMENT, PRODUCTION, RANDOM, assert_problems};
 
 fn service(base: Changes<'_>, name: &str, changes: Changes<'_>) -> Service {
@@ -24,7 +24,7 @@ fn services_are_found_by_name_in_the_order_of_the_table() {
     let all = sample::loaded(DEVELOPMENT, &[]).settings.worker.services;
     assert!(all.iter().zip(&SERVICES).all(|(service, defaults)| service.name == defaults.name));
     assert_eq!(SERVICES.iter().filter(|service| service.criticality == Criticality::Business).count(), 5);
-    assert_eq!(SERVICES[14].breaker.reset_s, 120);
+    assert_eq!(SERVICES[14].breaker.reset_ms, 120_000);
 }
 
 #[test]
@@ -147,14 +147,42 @@ fn settings_of_one_service_are_recognised() {
     assert!(notices.iter().any(|notice| notice.starts_with("UPSTREAM_TOKEN_SECRET_VENUE is set and valid")));
 }
 
+#[test]
+fn a_circuit_is_that_of_the_table_unless_a_variable_says_otherwise() {
+    let breaker = |name, changes| {
+        let Breaker { error_percent, reset_ms, volume } = service(DEVELOPMENT, name, changes).breaker;
+        (error_percent, reset_ms, volume)
+    };
+    assert_eq!(breaker("auth", &[]), (50, 60_000, 20));
+    let all = [
+        ("CIRCUIT_BREAKER_ERROR_THRESHOLD", "75"),
+        ("CIRCUIT_BREAKER_RESET_TIMEOUT", "1500"),
+        ("CIRCUIT_BREAKER_VOLUME_THRESHOLD", "7"),
+        ("CIRCUIT_BREAKER_RESET_TIMEOUT_AUTH", "250"),
+    ];
+    assert_eq!(breaker("auth", &all), (75, 250, 7));
+    assert_eq!(breaker("venue", &all), (75, 1_500, 7));
+    assert_eq!(breaker("blockchain", &all), (75, 1_500, 7));
+}
+
+#[test]
+fn a_circuit_of_a_service_that_the_edge_does_not_ask_is_announced() {
+    let notices = |changes| sample::loaded(DEVELOPMENT, changes).notices;
+    let wanted = "CIRCUIT_BREAKER_RESET_TIMEOUT_EVENT takes effect with circuit breakers for proxied calls";
+    assert!(notices(&[("CIRCUIT_BREAKER_RESET_TIMEOUT_EVENT", "9")]).contains(&wanted.to_owned()));
+    let none = notices(&[("CIRCUIT_BREAKER_RESET_TIMEOUT_AUTH", "9")]);
+    assert!(none.iter().all(|notice| !notice.contains("CIRCUIT_BREAKER")), "{none:?}");
+}
+
 /// The table itself is built by the compiler, which no test would notice.
 #[test]
 fn a_row_is_built_from_the_commonest_values() {
     let plain = ServiceDefaults::new("x", 1, Criticality::Normal);
     assert_eq!((plain.read_timeout_s, plain.write_timeout_s, plain.body_mib), (5, 10, 1));
-    let breaker = |row: ServiceDefaults| (row.breaker.error_percent, row.breaker.reset_s, row.breaker.volume);
-    assert_eq!((breaker(plain), plain.health_path), ((50, 60, 20), "/health/live"));
+    let breaker =
+        |row: ServiceDefaults| (row.breaker.error_percent, row.breaker.reset_ms, row.breaker.volume);
+    assert_eq!((breaker(plain), plain.health_path), ((50, 60_000, 20), "/health/live"));
     let changed = plain.timeouts(2, 3).body(4).breaker(5, 6, 7).health("/h");
     assert_eq!((changed.read_timeout_s, changed.write_timeout_s, changed.body_mib), (2, 3, 4));
-    assert_eq!((breaker(changed), changed.health_path, changed.name), ((5, 6, 7), "/h", "x"));
+    assert_eq!((breaker(changed), changed.health_path, changed.name), ((5, 6_000, 7), "/h", "x"));
 }

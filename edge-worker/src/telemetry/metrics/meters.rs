@@ -10,7 +10,7 @@ use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
 use crate::pipeline::rejection::{Denial, Rejection};
 use crate::telemetry::labels::{
-    Cache, CacheResult, ConnectionRefusal, Downstream, Phase, Reason, method_number,
+    Cache, CacheResult, ConnectionRefusal, Degraded, Downstream, LookupEnd, Phase, Reason, method_number,
 };
 use crate::telemetry::security_events::SecurityEvent;
 use shm::counters::{CounterIndex, Counters, HistogramIndex, SeriesKey};
@@ -201,6 +201,22 @@ impl Meters {
             CacheResult::Error => Metric::CacheErrors,
         };
         self.count(metric, cache as u16, 0, 1);
+    }
+
+    /// A question to the supervisor ended.
+    pub fn lookup(&self, question: u16, end: LookupEnd) {
+        self.count(Metric::Lookups, question, end as u16, 1);
+    }
+
+    /// So many questions wait now.
+    pub fn lookups_waiting(&self, count: usize) {
+        let key = SeriesKey::new(Metric::LookupsWaiting.number(), 0, 0, 0);
+        self.counters.store(self.counters.gauge(key), count as u64);
+    }
+
+    /// A request was decided on less than the edge wants to know.
+    pub fn degraded(&self, why: Degraded) {
+        self.count(Metric::DegradedDecisions, why as u16, 0, 1);
     }
 
     /// The worker's timer ran this late.

@@ -19,6 +19,8 @@ const CACHE: Label = label("cache", Values::Words(labels::Cache::WORDS));
 const WORKER: Label = label("worker", Values::Number);
 const CHECK: Label = label("check", Values::Check);
 
+const OPERATION: Label = label("op", Values::Words(labels::REDIS_OPERATIONS));
+
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 
@@ -71,6 +73,20 @@ const SHORT_DURATIONS: &[u64] = &[
     5 * MILLISECOND,
     10 * MILLISECOND,
     25 * MILLISECOND,
+    50 * MILLISECOND,
+    100 * MILLISECOND,
+    250 * MILLISECOND,
+    500 * MILLISECOND,
+    SECOND,
+    5 * SECOND,
+];
+const REDIS_DURATIONS: &[u64] = &[
+    MILLISECOND / 10,
+    MILLISECOND / 4,
+    MILLISECOND / 2,
+    MILLISECOND,
+    5 * MILLISECOND,
+    10 * MILLISECOND,
     50 * MILLISECOND,
     100 * MILLISECOND,
     250 * MILLISECOND,
@@ -363,6 +379,90 @@ pub const TABLE: &[Definition] = &[
         Counter,
         &[label("kind", Values::Words(labels::SUPPRESSIBLE))],
         "Log lines left out because too many of their kind came; their events are counted all the same.",
+    ),
+    plain(
+        Metric::RedisUp,
+        "gateway_redis_up",
+        Gauge,
+        &[],
+        "Last PING: 1 answered, 0 not. Absent while the node runs alone.",
+    ),
+    plain(
+        Metric::RedisOperations,
+        "gateway_redis_operations_total",
+        Counter,
+        &[OPERATION, label("result", Values::Words(labels::REDIS_RESULTS))],
+        "Calls to Redis; blocked ones were not sent, because the breaker was open. A batch is one call.",
+    ),
+    timed(
+        Metric::RedisOperationDuration,
+        "gateway_redis_operation_duration_seconds",
+        &[OPERATION],
+        REDIS_DURATIONS,
+        "Time that calls to Redis took, reads that wait for the next revocation left out.",
+    ),
+    plain(
+        Metric::SharedCacheReads,
+        "gateway_shared_cache_reads_total",
+        Counter,
+        &[CACHE, label("result", Values::Words(labels::SharedRead::WORDS))],
+        "Values looked for in Redis after the node's own cache had none.",
+    ),
+    plain(
+        Metric::Revocations,
+        "gateway_revocations_total",
+        Counter,
+        &[
+            label("kind", Values::Words(labels::REVOCATION_KINDS)),
+            label("source", Values::Words(labels::RevocationSource::WORDS)),
+        ],
+        "Revocations that took effect on this node; one that was known already counts no more.",
+    ),
+    plain(
+        Metric::RevocationStaleness,
+        "gateway_revocation_staleness_seconds",
+        Gauge,
+        &[],
+        "Time since the last successful read of the revocation stream, or since the start if there was none. Up to a \
+         second and a half is ordinary. Absent while the node runs alone.",
+    ),
+    plain(
+        Metric::RevocationEntries,
+        "gateway_revocation_entries",
+        Gauge,
+        &[label("table", Values::Words(labels::REVOCATION_TABLES))],
+        "Places taken in the mirror: of 131072 for tokens, of 65536 for users and tenants. Beyond 85 % some find none.",
+    ),
+    plain(
+        Metric::RevocationsLost,
+        "gateway_revocations_lost_total",
+        Counter,
+        &[],
+        "Revocations that found no place; until the store is read again, tokens that the mirror does not clear get 503.",
+    ),
+    plain(
+        Metric::DegradedDecisions,
+        "gateway_degraded_decisions_total",
+        Counter,
+        &[label("why", Values::Words(labels::Degraded::WORDS))],
+        "Requests decided on less than the edge wants to know, by policy.",
+    ),
+    plain(
+        Metric::Lookups,
+        "gateway_lookups_total",
+        Counter,
+        &[
+            label("question", Values::Words(crate::control::asks::QUESTIONS)),
+            label("result", Values::Words(labels::LookupEnd::WORDS)),
+        ],
+        "Questions of workers to the supervisor.",
+    ),
+    plain(
+        Metric::LookupsWaiting,
+        "gateway_lookups_waiting",
+        Gauge,
+        &[],
+        "Questions of workers that wait for an answer now.",
     ),
 ];
 

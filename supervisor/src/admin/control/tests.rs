@@ -5,6 +5,7 @@ use super::super::sockets::tests::Directory;
 use super::super::sockets::{CONTROL_SOCKET, bind_socket};
 use super::*;
 use crate::cluster::publisher::Publisher;
+use crate::export::security_log::SecurityLog;
 use crate::mirror::Mirror;
 use edge_worker::identity::digests::Digests;
 use shm::SupervisorRegion;
@@ -24,7 +25,7 @@ impl Node {
     fn start(name: &str, owner: Owner, publisher: Option<Publisher>) -> Node {
         let region: &'static SupervisorRegion =
             Box::leak(Box::new(SupervisorRegion::create().expect("memory")));
-        let mirror = Mirror::new(region, &KEY, 30);
+        let mirror = Mirror::new(region, &KEY, 30, SecurityLog::new(region.shared()));
         let control = Control::new(Withdrawals::new(mirror, publisher), TenantFormat::Uuid, owner);
         let directory = Directory::new(name);
         let listener = bind_socket(directory.path(), CONTROL_SOCKET).expect("the directory is ours");
@@ -85,7 +86,9 @@ async fn what_is_ordered_holds_on_the_node_when_the_answer_comes() {
 
 #[tokio::test]
 async fn without_redis_it_is_queued_and_an_expired_token_needs_nothing() {
-    let node = Node::start("queued", Owner::of_process(), Some(Publisher::new("here".to_owned(), 30)));
+    let region = SupervisorRegion::create().expect("memory");
+    let publisher = Publisher::new("here".to_owned(), 30, SecurityLog::new(region.shared()));
+    let node = Node::start("queued", Owner::of_process(), Some(publisher));
     let queued = OrderAnswer::Revoked { spread: Spread::Queued { waiting: 1 }, table_full: false };
     assert_eq!(node.give(of_tenant()).await, queued);
     let expired = OrderAnswer::Revoked { spread: Spread::Expired, table_full: false };

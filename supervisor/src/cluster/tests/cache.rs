@@ -1,23 +1,33 @@
 //! The shared cache, API keys, the older blacklist and bans, with a real server.
 
-use super::servers::Server;
+use super::servers::{Server, security};
 use crate::cluster::api_keys::ApiKeys;
 use crate::cluster::bans;
 use crate::cluster::connection::{CallFault, Connection, LinkState};
 use crate::cluster::event::{Banned, Event, TokenName};
 use crate::cluster::legacy::LegacyBlacklist;
 use crate::cluster::mac::MacKey;
+use crate::cluster::operation::{Operation, OperationEnd};
 use crate::cluster::record::{AccessQuestion, Cached, UserRecord, VenueAccess, VenueListed};
 use crate::cluster::shared_cache::{Found, SharedCache};
 use edge_worker::clock;
 use edge_worker::config::secret::Secret;
 use edge_worker::identity::digests::hexadecimal;
+use edge_worker::telemetry::metrics::Metric;
+use edge_worker::telemetry::security_events::SecurityEvent;
 use std::time::Duration;
 
 fn cache(server: &Server) -> SharedCache {
-    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    let connection =
+        Connection::new(&server.settings(), security().figures()).expect("the settings make a client");
     let key = MacKey::new(&Secret::new("k".repeat(32))).expect("long enough");
-    SharedCache::new(connection, key, Duration::from_secs(600))
+    SharedCache::new(connection, key, Duration::from_secs(600), security())
+}
+
+/// Critical events of forged values.
+fn forged(cache: &SharedCache) -> u64 {
+    let event = SecurityEvent::CacheValueForged;
+    cache.figures().counted(Metric::SecurityEvents, event as u16, event.severity() as u16)
 }
 
 fn user() -> UserRecord {
@@ -42,7 +52,7 @@ async fn a_user_record_is_shared_with_its_time() {
     let event = a.forget_user("t", "u").await.expect("Redis is up");
     assert_eq!(event, Event::ForgetUser { tenant: "t".into(), sub: "u".into() });
     assert_eq!(b.user("t", "u").await.expect("Redis is up"), Found::Miss);
-    assert_eq!(b.forged(), 0);
+    assert_eq!(forged(&b), 0);
 }
 
 #[tokio::test]
@@ -63,7 +73,7 @@ async fn a_forged_moved_or_old_value_is_a_miss() {
     server.command(&["LPUSH", "cache:user:t:list", "x"]);
     for (count, user) in (1..).zip(["other", "raised", "bare"]) {
         assert_eq!(cache.user("t", user).await.expect("Redis is up"), Found::Miss, "{user}");
-        assert_eq!(cache.forged(), count, "{user}");
+        assert_eq!(forged(&cache), count, "{user}");
     }
     let refused = cache.user("t", "list").await.expect_err("another type");
     assert!(matches!(&refused, CallFault::Refused(code) if code == "WRONGTYPE"), "{refused}");
@@ -131,7 +141,7 @@ async fn what_an_event_has_overtaken_is_a_miss_here_until_it_is_said_again() {
     a.overtaken();
     assert_eq!(a.user("t", "u").await.expect("Redis is up"), Found::Miss);
     b.overtaken_by(&Event::Tenant { tenant: "t".into(), epoch: now });
-    assert_eq!(b.forged() + a.forged(), 0);
+    assert_eq!(forged(&b) + forged(&a), 0);
 }
 
 #[tokio::test]
@@ -146,7 +156,8 @@ async fn another_spelling_of_a_venue_has_the_same_generation() {
 #[tokio::test]
 async fn an_api_key_is_found_under_the_first_template_that_has_it() {
     let server = Server::start().await;
-    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    let connection =
+        Connection::new(&server.settings(), security().figures()).expect("the settings make a client");
     let templates = ["api:key:{key}", "apikey:{key}", "api_key_hash:{sha256}"].map(str::to_owned);
     let keys = ApiKeys::new(connection, templates.to_vec());
     let (first, hashed) = ("a".repeat(32), "b".repeat(32));
@@ -171,7 +182,8 @@ async fn an_api_key_is_found_under_the_first_template_that_has_it() {
 #[tokio::test]
 async fn the_older_blacklist_is_looked_at_at_first_sight_and_again() {
     let server = Server::start().await;
-    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    let connection =
+        Connection::new(&server.settings(), security().figures()).expect("the settings make a client");
     let legacy = LegacyBlacklist::new(connection);
     let exp = clock::wall_seconds() + 900;
     let see = async |token: &str| {
@@ -199,7 +211,8 @@ async fn the_older_blacklist_is_looked_at_at_first_sight_and_again() {
 #[tokio::test]
 async fn bans_are_read_with_their_ends() {
     let server = Server::start().await;
-    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    let connection =
+        Connection::new(&server.settings(), security().figures()).expect("the settings make a client");
     server.command(&["SET", "banned:ip:10.0.0.9", "1", "EX", "3600"]);
     server.command(&["SET", "banned:user:auth0:u", "1"]);
     server.command(&["SET", "banned:moon:x", "1"]);
@@ -215,7 +228,8 @@ async fn bans_are_read_with_their_ends() {
 #[tokio::test]
 async fn a_dead_redis_fails_calls_at_once_and_a_living_one_is_noticed() {
     let mut server = Server::start().await;
-    let connection = Connection::new(&server.settings()).expect("the settings make a client");
+    let connection =
+        Connection::new(&server.settings(), security().figures()).expect("the settings make a client");
     assert_eq!(*connection.state().borrow(), LinkState::Unknown);
     connection.ping().await.expect("Redis is up");
     assert!(matches!(*connection.state().borrow(), LinkState::Up { .. }));
@@ -235,7 +249,7 @@ async fn a_dead_redis_fails_calls_at_once_and_a_living_one_is_noticed() {
     };
     tokio::time::timeout(super::servers::PATIENCE, up).await.expect("it reconnects by itself");
     assert!(matches!(*connection.state().borrow(), LinkState::Up { .. }));
-    let [ping, ..] = connection.tallies();
-    assert!(ping.succeeded >= 2 && ping.failed >= 5 && ping.blocked >= 1, "{ping:?}");
-    assert!(ping.taken > Duration::ZERO);
+    let pings = [OperationEnd::Succeeded, OperationEnd::Failed, OperationEnd::Blocked]
+        .map(|end| connection.figures().counted(Metric::RedisOperations, Operation::Ping as u16, end as u16));
+    assert!(pings[0] >= 2 && pings[1] >= 5 && pings[2] >= 1, "{pings:?}");
 }

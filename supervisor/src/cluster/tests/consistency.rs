@@ -3,11 +3,12 @@
 use super::servers::{Cable, Node, Server, eventually, revocation, settings};
 use crate::cluster::connection::LinkState;
 use crate::cluster::event::{Event, TokenName};
-use crate::cluster::operation::Operation;
+use crate::cluster::operation::{Operation, OperationEnd};
 use crate::cluster::publisher::Published;
 use crate::cluster::stream::{Gap, STREAM};
 use edge_worker::clock;
 use edge_worker::config::redis::Topology;
+use edge_worker::telemetry::metrics::Metric;
 
 #[tokio::test]
 async fn what_one_node_revokes_the_other_knows() {
@@ -230,7 +231,9 @@ async fn a_redis_that_refuses_writes_gets_them_later() {
     for number in 0..3 {
         assert_eq!(a.revoke(&format!("token-{number}")), Published::Waiting);
     }
-    let refused = || a.connection.tallies()[Operation::Publish as usize].failed > 3;
+    let failed = OperationEnd::Failed as u16;
+    let refused =
+        || a.connection.figures().counted(Metric::RedisOperations, Operation::Publish as u16, failed) > 3;
     eventually("it was tried again and again", refused).await;
     assert!(a.is_live(), "Redis is up all the same");
     assert_eq!(a.publisher.waiting(), 3);

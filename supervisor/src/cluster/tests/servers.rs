@@ -5,8 +5,10 @@ use crate::cluster::event::{Event, TokenName};
 use crate::cluster::publisher::{Published, Publisher};
 use crate::cluster::stream::Gap;
 use crate::cluster::tail::{SyncState, Tail, TailState, Update};
+use crate::export::security_log::SecurityLog;
 use edge_worker::clock;
 use edge_worker::config::redis::{RedisServer, RedisSettings, Topology};
+use shm::SupervisorRegion;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -223,6 +225,11 @@ struct Seen {
     syncs: Vec<SyncState>,
 }
 
+/// Counts and budgets of a region of their own.
+pub fn security() -> SecurityLog {
+    SecurityLog::new(SupervisorRegion::create().expect("a memfd can be made").shared())
+}
+
 impl Seen {
     fn apply(&mut self, event: &Event) {
         if let Event::Token { token: TokenName::Jti(jti), .. } = event {
@@ -234,8 +241,8 @@ impl Seen {
 
 impl Node {
     pub fn start(name: &str, settings: &RedisSettings) -> Node {
-        let connection = Connection::new(settings).expect("the settings make a client");
-        let publisher = Publisher::new(name.to_owned(), 30);
+        let connection = Connection::new(settings, security().figures()).expect("the settings make a client");
+        let publisher = Publisher::new(name.to_owned(), 30, security());
         let tail = Tail::new(settings, connection.clone()).expect("the settings make a client");
         let (state, seen) = (tail.state(), Arc::new(Mutex::new(Seen::default())));
         tokio::spawn(publisher.clone().run(connection.clone()));

@@ -1,6 +1,6 @@
 //! The same over a Cluster, Sentinels, TLS and a password.
 
-use super::servers::{Node, Server, ask, eventually, holds_within, settings};
+use super::servers::{Node, Server, ask, eventually, holds_within, security, settings};
 use crate::cluster::connection::{CallFault, Connection};
 use crate::cluster::publisher::Published;
 use edge_worker::config::redis::Topology;
@@ -142,10 +142,11 @@ async fn tls_is_verified_against_the_given_authority() {
     let server = Server::start_with(&arguments).await;
     let mut settings = settings(Topology::Single, &[tls_port]);
     settings.server.tls = true;
-    let strangers = Connection::new(&settings).expect("the system has authorities, or none");
+    let strangers =
+        Connection::new(&settings, security().figures()).expect("the system has authorities, or none");
     assert!(strangers.ping().await.is_err(), "a certificate that nobody vouches for");
     settings.authorities = Some(std::fs::read_to_string(&certificate).expect("just made"));
-    let connection = Connection::new(&settings).expect("the settings make a client");
+    let connection = Connection::new(&settings, security().figures()).expect("the settings make a client");
     connection.ping().await.expect("verified");
     drop(server);
     let _ = std::fs::remove_dir_all(&directory);
@@ -156,8 +157,12 @@ async fn a_password_is_sent_and_a_wrong_one_is_a_dead_redis() {
     let server = Server::start_with(&["--requirepass", "long-enough"]).await;
     let mut settings = server.settings();
     settings.server.password = Some(Secret::new("long-enough".to_owned()));
-    Connection::new(&settings).expect("a client").ping().await.expect("let in");
+    Connection::new(&settings, security().figures()).expect("a client").ping().await.expect("let in");
     settings.server.password = Some(Secret::new("wrong".to_owned()));
-    let fault = Connection::new(&settings).expect("a client").ping().await.expect_err("kept out");
+    let fault = Connection::new(&settings, security().figures())
+        .expect("a client")
+        .ping()
+        .await
+        .expect_err("kept out");
     assert!(matches!(fault, CallFault::Link(_)) && !fault.to_string().contains("wrong"), "{fault}");
 }

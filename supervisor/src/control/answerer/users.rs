@@ -2,11 +2,13 @@
 
 use super::{Answerer, asker};
 use crate::cluster::record;
+use crate::export::security_log::About;
 use crate::identity::auth_service::{self, Absence, UserQuestion};
 use edge_worker::clock::{self, UnixSeconds};
 use edge_worker::control::asks::{Person, UserAnswer};
 use edge_worker::identity::roles::Role;
 use edge_worker::pipeline::user::is_fresh;
+use edge_worker::telemetry::security_events::SecurityEvent;
 use shm::access::{Kept, Moment, UserRecord, UserStatus};
 
 /// How long nobody is asked again about a user that is not there, seconds (platform section 5).
@@ -29,12 +31,18 @@ impl Answerer {
         let whose = (user.tenant.clone(), user.subject.clone());
         let question =
             UserQuestion { user: user.subject.clone(), tenant: user.tenant.clone(), moment: asked };
+        let about = user.clone();
         let answer = self.auth.user(question, asker(user)).await;
         let record = match &answer {
             auth_service::UserAnswer::Record(found) => {
                 self.record(status(found.status), Some(found.role), at)
             }
-            auth_service::UserAnswer::NotFound(_) => self.record(UserStatus::NotFound, None, at),
+            auth_service::UserAnswer::NotFound(absence) => {
+                if *absence == Absence::OtherTenant {
+                    self.report_other_tenant(&about);
+                }
+                self.record(UserStatus::NotFound, None, at)
+            }
             auth_service::UserAnswer::Outage(_) => return self.remembered(&digest),
         };
         // What an event has overtaken serves this request, and nobody else.
@@ -67,6 +75,17 @@ impl Answerer {
             }
         };
         (is_fresh(&record, now) && record.expires_at_s > now).then_some(record)
+    }
+
+    fn report_other_tenant(&self, user: &Person) {
+        let about = About {
+            user: Some(&user.subject),
+            tenant: Some(&user.tenant),
+            request_id: Some(&user.request_id),
+            traceparent: Some(&user.traceparent),
+            what: None,
+        };
+        self.security.raise(SecurityEvent::RecordTenantMismatch, about);
     }
 
     /// In an outage a record serves until it expires.

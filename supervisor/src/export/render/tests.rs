@@ -36,6 +36,7 @@ impl Bench {
             config_applied_ms: 1_500,
             workers: 2,
             services: vec!["venue".to_owned()],
+            follows_redis: false,
         };
         Bench { region, names, facts, spool: Spool::start(std::io::sink(), 1).expect("a thread") }
     }

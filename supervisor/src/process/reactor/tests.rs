@@ -4,6 +4,7 @@ use super::super::names;
 use super::{Hooks, Notifier, Reactor};
 use crate::cluster::reads::Reads;
 use crate::control::Answerer;
+use crate::export::security_log::SecurityLog;
 use crate::keys::Keys;
 use crate::mirror::{Mirror, Withdrawals};
 use crate::process::listeners::Listeners;
@@ -106,9 +107,10 @@ fn answerer(region: &'static SupervisorRegion) -> Answerer {
     let loaded = load(&Sources { environment, ..Sources::default() }).expect("a valid configuration");
     let mut settings = loaded.settings;
     names::intern(region, &mut settings.worker).expect("the names fit");
-    let withdrawals = Withdrawals::new(Mirror::new(region, &[7; 32], 30), None);
+    let security = SecurityLog::new(region.shared());
+    let withdrawals = Withdrawals::new(Mirror::new(region, &[7; 32], 30, security.clone()), None);
     let keys = Arc::new(Keys::new(&settings.worker.tokens).expect("usable keys"));
-    Answerer::new(&settings, region, withdrawals, Reads::default(), keys)
+    Answerer::new(&settings, region, withdrawals, Reads::default(), keys, security)
         .expect("the services are configured")
 }
 

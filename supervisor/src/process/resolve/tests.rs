@@ -1,7 +1,7 @@
 //! Addresses, names and hosts that do not exist.
 
 use super::{look_up, resolve};
-use edge_worker::config::services::{Criticality, Instance, Service};
+use edge_worker::config::services::{Criticality, Instance, SERVICES, Service};
 use std::net::SocketAddr;
 
 fn service(hosts: &[&str]) -> Service {
@@ -20,6 +20,7 @@ fn service(hosts: &[&str]) -> Service {
         body_bytes_max: 1,
         pool_idle_ms: 1,
         health_path: "/health".to_owned(),
+        breaker: SERVICES[0].breaker,
     }
 }
 

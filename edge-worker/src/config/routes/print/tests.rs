@@ -14,6 +14,7 @@ fn services() -> Vec<Service> {
         body_bytes_max: 10 * 1024 * 1024,
         pool_idle_ms: 60_000,
         health_path: "/health".to_owned(),
+        breaker: SERVICES[0].breaker,
     };
     SERVICES.iter().map(|defaults| service(defaults.name)).collect()
 }
