@@ -1,8 +1,10 @@
 //! Keys that change while the node runs: rotation with overlap, keys that are dropped, and files that are wrong.
 
-use crate::harness::{Backend, Command, Edge, Key, Token, eventually};
+use crate::harness::{Backend, Command, Edge, Gate, Key, Script, Step, Token, eventually};
+use edge_worker::config::tokens::KeyMaterial;
+use edge_worker::config::tokens::keys::from_pem;
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const ROW: &str = "/api/v1/tickets";
 const WORKERS: usize = 3;
@@ -158,4 +160,163 @@ fn keys_of_the_environment_file_and_of_a_jwks_file_are_read_again_and_other_sett
     assert!(!rest.to_string().contains("JWT_PUBLIC_KEY"), "{rest}");
     eventually("the new key holds", || reason(&edge, &previous).is_none().then_some(()));
     assert_eq!(reason(&edge, &current).as_deref(), Some("bad_signature"));
+}
+
+/// A key server: `kid` and key of each entry.
+fn jwks(keys: &[(&str, Key)]) -> Script {
+    let entry = |(kid, key): &(&str, Key)| {
+        let public = from_pem(key.public_pem(), kid).expect("a fixture");
+        let KeyMaterial::Rsa { n, e } = public.material else { panic!("the fixtures of RSA") };
+        json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e })
+    };
+    let keys: Vec<Value> = keys.iter().map(entry).collect();
+    Script::answer(200, &[("cache-control", "max-age=600")], json!({ "keys": keys }).to_string())
+}
+
+fn served(script: Script) -> Backend {
+    Backend::named("keys").on("/jwks.json", script)
+}
+
+/// The edge, once it has its first keys: from now on a wish for newer ones is a fetch.
+fn started(command: &Command) -> Edge {
+    let edge = command.start();
+    eventually("the first keys are here", || lines(&edge, "\"why\":\"JWKS_URI\"").pop());
+    edge
+}
+
+/// Keys come from this server alone.
+fn fetching(keys: &Backend, services: &Backend) -> Command {
+    Command::run(services)
+        .set("JWKS_URI", &format!("{}/jwks.json", keys.url()))
+        .unset("JWT_PUBLIC_KEY")
+        .unset("JWT_PUBLIC_KEY_PREVIOUS")
+}
+
+fn named(kid: &str, key: Key) -> Token {
+    Token::valid().signed_with(key).header("kid", kid)
+}
+
+#[test]
+fn keys_are_fetched_at_the_start_and_again_for_a_kid_that_is_new() {
+    let (services, keys) = (Backend::start(), served(jwks(&[("k1", Key::Current)])));
+    let edge = started(&fetching(&keys, &services).workers(2));
+    let (old, new) = (named("k1", Key::Current).build(), named("k2", Key::Previous).build());
+    assert_eq!(reason(&edge, &old), None);
+    let fetched = keys.hits();
+    keys.script("/jwks.json", jwks(&[("k1", Key::Current), ("k2", Key::Previous)]));
+    assert_eq!(reason(&edge, &new), None, "the new key is fetched while its first token waits");
+    assert_eq!((reason(&edge, &old), keys.hits()), (None, fetched + 1));
+    eventually("the node is ready", || (edge.get("/ready").status == 200).then_some(()));
+    edge.metrics_say("two keys", |metrics| metrics.count("gateway_public_keys", &[]) == 2);
+    let line = lines(&edge, "k2:").pop().expect("the log names the new key");
+    assert!(line.to_string().contains("JWKS_URI"), "{line}");
+}
+
+#[test]
+fn a_request_that_comes_before_the_first_keys_waits_for_them() {
+    let (gate, body) = (Gate::new(), jwks(&[("k1", Key::Current)]));
+    let mut steps = vec![Step::Await(gate.clone())];
+    steps.extend(body.steps);
+    let (services, keys) = (Backend::start(), served(Script::of(steps)));
+    let edge = fetching(&keys, &services).start();
+    let mut client = edge.client();
+    client.request("GET", ROW).bearer(&named("k1", Key::Current).build()).send_only();
+    eventually("the fetch of the start has begun", || (keys.hits() == 1).then_some(()));
+    edge.metrics_say("the request waits", |metrics| metrics.count("gateway_lookups_waiting", &[]) == 1);
+    gate.open();
+    client.response_to("GET").expect_status(200);
+    assert_eq!(keys.hits(), 1, "one fetch for both");
+}
+
+#[test]
+fn a_flood_of_made_up_kids_costs_one_fetch() {
+    let (services, keys) = (Backend::start(), served(jwks(&[("k1", Key::Current)])));
+    let edge = started(&fetching(&keys, &services).workers(2));
+    let before = keys.hits();
+    for index in 0..200 {
+        let token = named(&format!("made-up-{index}"), Key::Foreign).build();
+        assert_eq!(reason(&edge, &token).as_deref(), Some("unknown_kid"));
+    }
+    // What no key could have as its kid is not asked about at all.
+    assert_eq!(reason(&edge, &named("no kid", Key::Foreign).build()).as_deref(), Some("unknown_kid"));
+    let fetches = keys.hits() - before;
+    assert!(fetches <= 1, "{fetches} fetches for 200 kids");
+    assert_eq!(reason(&edge, &named("k1", Key::Current).build()), None);
+    let total = keys.hits() as u64;
+    edge.counts("gateway_key_fetches_total", &[("result", "fetched")], total);
+}
+
+#[test]
+fn a_label_of_the_platform_names_no_certain_key_so_a_rotation_behind_it_is_fetched_too() {
+    let (services, keys) = (Backend::start(), served(jwks(&[("current", Key::Current)])));
+    let edge = started(&fetching(&keys, &services).workers(WORKERS));
+    let (old, new) = (Token::valid().build(), Token::valid().signed_with(Key::Previous).build());
+    for _ in 0..4 * WORKERS {
+        assert_eq!(reason(&edge, &old), None);
+    }
+    keys.script("/jwks.json", jwks(&[("current", Key::Previous)]));
+    assert_eq!(reason(&edge, &new), None, "the rotation is fetched while its first token waits");
+    eventually("the dropped key takes its tokens along", || {
+        let mut reasons = (0..4 * WORKERS).map(|_| reason(&edge, &old));
+        reasons.all(|reason| reason.as_deref() == Some("bad_signature")).then_some(())
+    });
+    assert_eq!(reason(&edge, &new), None);
+}
+
+#[test]
+fn while_the_address_is_down_nothing_is_a_401_that_could_be_right() {
+    let (services, keys) = (Backend::start(), served(Script::answer(500, &[], "")));
+    let command = fetching(&keys, &services).set("JWT_PUBLIC_KEY", Key::Current.public_pem());
+    let edge = command.start();
+    assert_eq!(reason(&edge, &Token::valid().build()), None, "the file's key goes on");
+    eventually("the node is ready", || (edge.get("/ready").status == 200).then_some(()));
+    for doubtful in [named("k2", Key::Previous), Token::valid().signed_with(Key::Previous)] {
+        let answer = edge.fetch_as(&doubtful.build(), ROW);
+        answer.expect_problem(503, "SERVICE_UNAVAILABLE");
+        assert!(answer.header("retry-after").is_some());
+    }
+    let expired = named("k2", Key::Previous).expires_in(-60).build();
+    assert_eq!(reason(&edge, &expired).as_deref(), Some("unknown_kid"));
+    edge.metrics_say("failures are counted", |metrics| {
+        metrics.count("gateway_key_fetches_total", &[("result", "failed")]) > 0
+    });
+    keys.script("/jwks.json", jwks(&[("k2", Key::Previous)]));
+    let token = named("k2", Key::Previous).build();
+    eventually("it is fetched in the background", || {
+        (edge.fetch_as(&token, ROW).status == 200).then_some(())
+    });
+    assert_eq!(reason(&edge, &Token::valid().build()), None);
+}
+
+#[test]
+fn a_node_without_any_key_is_not_ready_until_the_first_fetch_and_a_broken_document_keeps_the_keys() {
+    let (services, keys) = (Backend::start(), served(Script::garbage()));
+    let edge = fetching(&keys, &services).start();
+    let token = named("k1", Key::Current).build();
+    edge.fetch_as(&token, ROW).expect_status(503);
+    let ready = edge.get("/ready");
+    ready.expect_status(503);
+    assert!(ready.text().contains("the public keys were not fetched yet"), "{}", ready.text());
+    edge.get("/api/v1/branding/pricing/tiers").expect_status(200);
+    // A document that holds nothing of use is not a set without keys.
+    let useless = json!({ "keys": [{ "kty": "RSA", "kid": "k1", "x5c": ["MII"] }] });
+    keys.script("/jwks.json", Script::answer(200, &[], useless.to_string()));
+    eventually("it is refused", || lines(&edge, "no key of an accepted algorithm").pop());
+    edge.fetch_as(&token, ROW).expect_status(503);
+    keys.script("/jwks.json", jwks(&[("k1", Key::Current)]));
+    eventually("the first fetch", || (edge.get("/ready").status == 200).then_some(()));
+    assert_eq!(reason(&edge, &token), None);
+}
+
+#[test]
+fn a_document_that_is_broken_later_keeps_the_keys() {
+    let (services, keys) = (Backend::start(), served(jwks(&[("k1", Key::Current)])));
+    let edge = started(&fetching(&keys, &services));
+    let token = named("k1", Key::Current).build();
+    assert_eq!(reason(&edge, &token), None);
+    keys.script("/jwks.json", Script::answer(200, &[], "{\"keys\":[]}"));
+    let answer = edge.fetch_as(&named("k2", Key::Previous).build(), ROW);
+    answer.expect_status(503);
+    assert!(!lines(&edge, "no key of an accepted algorithm").is_empty());
+    assert_eq!(reason(&edge, &token), None, "the old keys stay");
 }

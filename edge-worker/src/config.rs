@@ -96,6 +96,8 @@ pub struct SupervisorSettings {
     pub metrics_enabled: bool,
     /// `None`: the node runs alone, which only development allows.
     pub redis: Option<redis::RedisSettings>,
+    /// `JWKS_URI`.
+    pub remote_keys: Option<tokens::key_url::RemoteKeys>,
     /// What a token gets before the node has seen the revocation store; without Redis there is none to see.
     pub revocation_cold_policy: redis::ColdPolicy,
 }

@@ -16,7 +16,9 @@ pub struct Readiness {
     started_at_ms: Word,
     redis: Word,
     resident_bytes: Word,
-    reserved: [Word; 12],
+    public_keys: Word,
+    keys_awaited: Word,
+    reserved: [Word; 10],
     services: [Word; SERVICES_MAX],
 }
 
@@ -66,7 +68,9 @@ impl Readiness {
             Field("started_at_ms", std::mem::offset_of!(Readiness, started_at_ms), size_of::<Word>()),
             Field("redis", std::mem::offset_of!(Readiness, redis), size_of::<Word>()),
             Field("resident_bytes", std::mem::offset_of!(Readiness, resident_bytes), size_of::<Word>()),
-            Field("reserved", std::mem::offset_of!(Readiness, reserved), size_of::<[Word; 12]>()),
+            Field("public_keys", std::mem::offset_of!(Readiness, public_keys), size_of::<Word>()),
+            Field("keys_awaited", std::mem::offset_of!(Readiness, keys_awaited), size_of::<Word>()),
+            Field("reserved", std::mem::offset_of!(Readiness, reserved), size_of::<[Word; 10]>()),
             Field("services", std::mem::offset_of!(Readiness, services), size_of::<[Word; SERVICES_MAX]>()),
         ],
     };
@@ -126,6 +130,22 @@ impl Readiness {
         self.resident_bytes.load()
     }
 
+    /// How many public keys tokens are verified with, and whether none can be because the first were not fetched yet.
+    pub fn set_public_keys(&self, _writer: &AuthorityWriter, count: u64, awaited: bool) {
+        self.public_keys.store(count);
+        self.keys_awaited.store(u64::from(awaited));
+    }
+
+    #[must_use]
+    pub fn public_keys(&self) -> u64 {
+        self.public_keys.load()
+    }
+
+    #[must_use]
+    pub fn keys_awaited(&self) -> bool {
+        self.keys_awaited.load() != 0
+    }
+
     fn word(&self, check: Check) -> Option<&Word> {
         match check {
             Check::Redis => Some(&self.redis),
@@ -160,6 +180,8 @@ impl crate::atomics::Zeroed for Readiness {
             started_at_ms: Word::zeroed(),
             redis: Word::zeroed(),
             resident_bytes: Word::zeroed(),
+            public_keys: Word::zeroed(),
+            keys_awaited: Word::zeroed(),
             reserved: Zeroed::zeroed(),
             services: Zeroed::zeroed(),
         }

@@ -29,6 +29,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     let services = services::read(&mut lookup, environment);
     let tokens = tokens::read(&mut lookup, environment);
     let headers = headers::read(&mut lookup, environment);
+    supervisor.remote_keys = tokens::key_url::read(&mut lookup, environment);
     supervisor.redis = redis::read(&mut lookup, environment);
     lookups::check(&mut lookup, environment);
     let identity = lookups::identity::read(&mut lookup, &tokens, environment.is_production());

@@ -2,6 +2,7 @@
 
 use super::headers::Scheme;
 use super::host::{self, BaseUrl};
+use super::tokens::key_url::KeyUrl;
 
 /// The shape of a value. Rules that involve several settings stand in the file of their noun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub enum Rule {
     Instances,
     /// An http or https base URL.
     Collector,
-    /// An https URL, path allowed.
-    SecureUrl,
+    /// Where public keys are fetched from.
+    KeyUrl,
     /// `redis://`, `redis-sentinel://`, `redis-cluster://`; with `rediss` for TLS.
     RedisUrl,
     /// Comma separated origins, `*.domain` or `*`.
@@ -120,7 +121,7 @@ impl Rule {
             Self::Hosts => host::is_authority(text),
             Self::Host => host::is_host(text),
             Self::Collector => BaseUrl::parse(text).is_ok(),
-            Self::SecureUrl => is_secure_url(text),
+            Self::KeyUrl => KeyUrl::parse(text).is_some(),
             Self::RedisUrl => super::redis::RedisUrl::parse(text).is_some(),
             Self::Origins => host::is_origin(text),
             Self::Path => {
@@ -158,7 +159,9 @@ impl Rule {
             Self::Host => "a host name or IP address",
             Self::Instances => "a comma separated list of base URLs: http, host, optional port, nothing else",
             Self::Collector => "an http or https URL without path, query or user information",
-            Self::SecureUrl => "an https URL without user information",
+            Self::KeyUrl => {
+                "an https URL without user information, or http to localhost or a loopback address"
+            }
             Self::RedisUrl => {
                 "a URL such as redis://[[user]:password@]host[:port][/db], redis-sentinel://host[:port],…/master[/db] \
                  or redis-cluster://host[:port],…; rediss… for TLS"
@@ -220,12 +223,6 @@ fn check_instances(text: &str) -> Result<(), Complaint> {
     }
     let what = format!("lists {count} instances, not 1 to {}", super::limits::INSTANCES_MAX);
     Err(Complaint { what, remedy: Some(BASE_URL) })
-}
-
-fn is_secure_url(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix("https://") else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    visible(text) && BaseUrl::parse(&format!("https://{authority}")).is_ok()
 }
 
 fn is_template(text: &str, placeholders: &[&str]) -> bool {

@@ -139,6 +139,7 @@ pub(super) fn read(lookup: &mut Lookup, environment: Environment) -> SupervisorS
         metrics_enabled: lookup.flag("ENABLE_METRICS"),
         // Read after this, with what belongs to them.
         redis: None,
+        remote_keys: None,
         revocation_cold_policy: super::redis::ColdPolicy::Deny,
     }
 }

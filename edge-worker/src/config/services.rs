@@ -266,9 +266,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "UPSTREAM_CA_FILE",
         "upstream.ca_file",
         Rule::Path,
-        "Certificates that sign those of services",
-    )
-    .later("TLS to services"),
+        "Certificate authorities in PEM that vouch for JWKS_URI, beside the system's; TLS to services is not built yet",
+    ),
     Setting::new(
         "CIRCUIT_BREAKER_ERROR_THRESHOLD",
         "upstream.breaker_error_percent",

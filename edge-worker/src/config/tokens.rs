@@ -2,6 +2,7 @@
 
 pub mod keys;
 pub mod jwks;
+pub mod key_url;
 
 use super::Environment;
 use super::headers::forbid;
@@ -17,6 +18,8 @@ pub struct TokenSettings {
     /// Those of the files. A worker finds none here: it is told the node's keys, and told again when they change
     /// (`control::key_set`).
     pub keys: Vec<PublicKey>,
+    /// `JWKS_URI` is set: a key that is not known yet can be had.
+    pub renewable: bool,
     /// `JWT_SECRET`, only with HS256.
     pub hs256_secret: Option<Secret<Vec<u8>>>,
     pub issuers: Vec<String>,
@@ -107,7 +110,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Current key of auth-service, kid `current`",
     )
     .long()
-    .required("an algorithm other than HS256, unless JWKS_FILE has the key"),
+    .required("an algorithm other than HS256, unless JWKS_FILE or JWKS_URI has the key"),
     Setting::new(
         "JWT_PUBLIC_KEY_PREVIOUS",
         "tokens.public_key_previous",
@@ -121,7 +124,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::Text,
         "Path of a local JWKS (RFC 7517), read again on SIGHUP",
     ),
-    Setting::new("JWKS_URI", "tokens.jwks_uri", Rule::SecureUrl, "Address of a JWKS").later("remote JWKS"),
+    Setting::new(
+        "JWKS_URI",
+        "tokens.jwks_uri",
+        Rule::KeyUrl,
+        "Address of a JWKS: fetched at start, every 1 to 60 minutes (`Cache-Control: max-age`, else 5), and at most \
+         every 30 s when a token names a key that is not known. Plain http is an error in production",
+    ),
     Setting::new(
         "JWT_SECRET",
         "tokens.secret",
@@ -183,6 +192,7 @@ pub(super) fn read(lookup: &mut Lookup, environment: Environment) -> TokenSettin
     let keys = listed_keys(lookup, &algorithms, found);
     TokenSettings {
         hs256_secret: secret(lookup, &algorithms, production),
+        renewable: lookup.is_set("JWKS_URI"),
         algorithms,
         keys,
         issuers: lookup.list("JWT_ISSUER"),
@@ -196,8 +206,9 @@ pub(super) fn read(lookup: &mut Lookup, environment: Environment) -> TokenSettin
 
 /// The platform's decision: a secret alone means HS256, but production has to say so itself.
 fn algorithms(lookup: &mut Lookup, production: bool) -> Vec<Algorithm> {
-    let no_key =
-        ["JWT_PUBLIC_KEY", "JWT_PUBLIC_KEY_PREVIOUS", "JWKS_FILE"].iter().all(|name| !lookup.is_given(name));
+    let no_key = ["JWT_PUBLIC_KEY", "JWT_PUBLIC_KEY_PREVIOUS", "JWKS_FILE", "JWKS_URI"]
+        .iter()
+        .all(|name| !lookup.is_given(name));
     if !lookup.is_given("JWT_ALGORITHMS") && lookup.is_given("JWT_SECRET") && no_key {
         if production {
             let what = "is not set, and there is JWT_SECRET but no public key";
@@ -238,8 +249,10 @@ fn listed_keys(lookup: &mut Lookup, algorithms: &[Algorithm], found: Vec<keys::L
     }
     let unreadable =
         ["JWT_PUBLIC_KEY", "JWT_PUBLIC_KEY_PREVIOUS", "JWKS_FILE"].iter().any(|name| lookup.is_faulty(name));
+    // What is fetched later may have it.
+    let excused = unreadable || lookup.is_given("JWKS_URI");
     for algorithm in algorithms.iter().filter(|algorithm| **algorithm != Algorithm::Hs256) {
-        if !unreadable && !listed.iter().any(|labelled| labelled.key.algorithm == *algorithm) {
+        if !excused && !listed.iter().any(|labelled| labelled.key.algorithm == *algorithm) {
             let what = format!("there is no public key for {}", algorithm.as_str());
             lookup.problem("JWT_PUBLIC_KEY", what, "set it or JWKS_FILE to the public key of auth-service");
         }

@@ -41,6 +41,8 @@ pub enum Question {
     FirstSight { token: Named, bearer: Secret<String>, expires_at: UnixSeconds },
     /// Is this a key of the platform's, and of which venue?
     ApiKey { key: Secret<String> },
+    /// Not a question: a token may be proven by a key that the node does not have yet. The set comes before the answer.
+    Keys,
 }
 
 /// What is withdrawn.
@@ -98,6 +100,8 @@ pub enum Answer {
     Withdrawn,
     FirstSight(SightAnswer),
     ApiKey(KeyAnswer),
+    /// The set of keys is as new as it may be.
+    Keys,
     /// The supervisor has as many asks as it can take.
     Overloaded,
 }
@@ -181,7 +185,8 @@ pub enum Unanswered {
 }
 
 /// `question` of `gateway_lookups_total`, by [`Question::number`].
-pub const QUESTIONS: &[&str] = &["user", "venue_access", "withdraw", "venue_list", "first_sight", "api_key"];
+pub const QUESTIONS: &[&str] =
+    &["user", "venue_access", "withdraw", "venue_list", "first_sight", "api_key", "keys"];
 
 impl Question {
     /// The number of its kind, which is stored in the region: kinds are appended, never renumbered.
@@ -194,6 +199,7 @@ impl Question {
             Self::VenueList { .. } => 3,
             Self::FirstSight { .. } => 4,
             Self::ApiKey { .. } => 5,
+            Self::Keys => 6,
         }
     }
 
@@ -202,7 +208,7 @@ impl Question {
     #[must_use]
     pub fn deadline_ms(&self) -> u64 {
         match self {
-            Self::User { .. } => 5_250,
+            Self::User { .. } | Self::Keys => 5_250,
             Self::VenueAccess { .. } | Self::VenueList { .. } => 3_250,
             Self::Withdraw { .. } => 1_000,
             // The mirror serves without it, so nobody waits for long.

@@ -19,6 +19,25 @@ pub struct KeySet {
     /// From 1 upwards, in the order in which the sets hold.
     pub version: u64,
     pub keys: Vec<PublicKey>,
+    /// Where keys can be fetched: whether that would help. `None`: the set is all there is.
+    pub renewal: Option<Renewal>,
+}
+
+/// How new a set is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    pub last: LastFetch,
+    /// Before this nothing is fetched because of a token; milliseconds of the monotonic clock.
+    pub quiet_until_ms: u64,
+}
+
+/// How the last fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastFetch {
+    Succeeded,
+    /// Nobody knows which keys there are: a token that no key proves is not wrong, but undecided.
+    Failed,
 }
 
 /// The longest key as a document: an RSA modulus of 8192 bits in base64url, its exponent, a kid of 128 characters each
@@ -26,10 +45,17 @@ pub struct KeySet {
 const KEY_BYTES_MAX: usize = 1_366 + 8 + 2 * 128 + 256;
 const _: () = assert!(KEYS_MAX * KEY_BYTES_MAX + 1_024 <= ASK_BYTES_MAX, "a whole set fits into one frame");
 
+/// Requests of one worker that wait for a fetch at a time.
+const WAITING_MAX: usize = 1_024;
+
 /// Which set a worker works with.
 #[derive(Default)]
 pub struct Holding {
     version: Cell<u64>,
+    renewal: Cell<Option<Renewal>>,
+    asking: Cell<bool>,
+    /// Requests that wait for the fetch that was asked for.
+    waiting: RefCell<Vec<Waker>>,
     ended: Cell<bool>,
     first: RefCell<Option<Waker>>,
 }
@@ -39,7 +65,47 @@ impl Holding {
     pub fn note(&self, set: &KeySet) {
         debug_assert!(set.version > self.version.get(), "sets come in order, and each once");
         self.version.set(set.version);
+        self.renewal.set(set.renewal);
         self.wake();
+    }
+
+    /// The set that this worker works with.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.get()
+    }
+
+    #[must_use]
+    pub fn renewal(&self) -> Option<Renewal> {
+        self.renewal.get()
+    }
+
+    /// Whether nobody else of this worker has asked for a fetch yet: then the caller must, and say
+    /// [`Holding::asked`] afterwards.
+    pub fn ask(&self) -> bool {
+        !self.asking.replace(true)
+    }
+
+    /// What was asked for is over: everybody looks at the set again.
+    pub fn asked(&self) {
+        self.asking.set(false);
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits for the end of the fetch that was asked for; `false` at once if too many wait already.
+    pub async fn fetched(&self) -> bool {
+        poll_fn(|context| {
+            let mut waiting = self.waiting.borrow_mut();
+            if !self.asking.get() {
+                return Poll::Ready(true);
+            }
+            if waiting.len() >= WAITING_MAX {
+                return Poll::Ready(false);
+            }
+            waiting.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await
     }
 
     /// No set will come any more.

@@ -99,6 +99,7 @@ pub fn settings() -> TokenSettings {
     TokenSettings {
         algorithms: vec![Algorithm::Rs256],
         keys: vec![public("current", CURRENT, 1), public("previous", PREVIOUS, 2)],
+        renewable: false,
         hs256_secret: None,
         issuers: vec!["tickettoken-auth".to_owned()],
         audiences: vec!["tickettoken-auth".to_owned()],

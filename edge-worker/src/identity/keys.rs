@@ -2,6 +2,7 @@
 //! key is used.
 
 use crate::config::secret::Secret;
+use crate::config::tokens::jwks::is_kid;
 use crate::config::tokens::{Algorithm, KeyMaterial, PublicKey, TokenSettings};
 use jsonwebtoken::crypto::JwtVerifier;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
@@ -18,6 +19,8 @@ const RSA_MODULUS_BYTES_MIN: usize = 256;
 /// The keys of the accepted algorithms.
 pub struct KeyRing {
     keys: Vec<Key>,
+    /// Accepted even while there is no key for them, because one can be fetched.
+    awaited: Vec<Algorithm>,
 }
 
 /// Why a key cannot be used. Names the key, never its material.
@@ -56,10 +59,12 @@ impl KeyRing {
         {
             keys.push(shared_key(secret, &settings.digest_key)?);
         }
-        Ok(KeyRing { keys })
+        let renewable =
+            settings.algorithms.iter().filter(|one| settings.renewable && **one != Algorithm::Hs256);
+        Ok(KeyRing { keys, awaited: renewable.copied().collect() })
     }
 
-    /// The algorithm that a header names, if it is accepted and there is a key for it. `none` never is.
+    /// The algorithm that a header names, if it is accepted and there is a key for it, or can be. `none` never is.
     #[must_use]
     pub fn algorithm(&self, name: &str) -> Option<Algorithm> {
         let algorithm = match name {
@@ -69,7 +74,8 @@ impl KeyRing {
             "HS256" => Algorithm::Hs256,
             _ => return None,
         };
-        self.keys.iter().any(|key| key.algorithm == algorithm).then_some(algorithm)
+        let held = self.keys.iter().any(|key| key.algorithm == algorithm);
+        (held || self.awaited.contains(&algorithm)).then_some(algorithm)
     }
 
     /// Whether a token of `algorithm` may name `kid`. HS256 has one key, so its kid says nothing.
@@ -97,6 +103,14 @@ impl KeyRing {
             .chain(usable().filter(|key| !named(key)))
             .find(|key| key.verifier.verify(message, signature).is_ok())
             .map(|key| key.fingerprint)
+    }
+
+    /// Whether a key that is not here yet could be the one that a token of `algorithm` with this kid was signed with. A
+    /// label of the platform names no certain key, and neither does none at all.
+    #[must_use]
+    pub fn may_come(&self, algorithm: Algorithm, kid: Option<&str>) -> bool {
+        let open = |kid: &str| PLATFORM_KIDS.contains(&kid) || (is_kid(kid) && !self.knows(algorithm, kid));
+        self.awaited.contains(&algorithm) && kid.is_none_or(open)
     }
 
     /// Whether a token that was verified with this key would still be.

@@ -72,15 +72,25 @@ impl Verifier {
             .keys
             .verify(algorithm, kid, envelope.signed, &envelope.signature)
             .ok_or(TokenFault::BadSignature)?;
-        let expires_at = claims.expires_at.ok_or(TokenFault::Expired)?;
-        let validity = Validity {
-            issued_at: claims.issued_at.unwrap_or(0),
-            not_before: claims.not_before.unwrap_or(0),
-            expires_at,
-        };
+        let validity = Validity::of(&claims).ok_or(TokenFault::Expired)?;
         self.check_validity(validity, now)?;
         self.check_parties(algorithm, &claims)?;
         self.identify(algorithm, claims, validity, key)
+    }
+
+    /// Whether a token that was refused with `fault` could be proven by a key that is not here yet. One that would have
+    /// expired by its own account could not.
+    #[must_use]
+    pub fn doubts(&self, token: &[u8], fault: TokenFault, now: UnixSeconds) -> bool {
+        if !matches!(fault, TokenFault::UnknownKid | TokenFault::BadSignature) {
+            return false;
+        }
+        let Some(envelope) = Envelope::open(token) else { return false };
+        let (Some(header), Some(claims)) = (envelope.header(), envelope.claims()) else { return false };
+        let algorithm = self.keys.algorithm(header.algorithm.as_deref().unwrap_or_default());
+        let may_come = |algorithm| self.keys.may_come(algorithm, header.kid.as_deref());
+        let live = |validity| self.check_validity(validity, now).is_ok();
+        algorithm.is_some_and(may_come) && Validity::of(&claims).is_some_and(live)
     }
 
     /// Whether a token with these times is good at `now`, within the clock skew (RFC 7519 section 4.1.4).
@@ -187,6 +197,17 @@ pub struct Validity {
     pub issued_at: UnixSeconds,
     pub not_before: UnixSeconds,
     pub expires_at: UnixSeconds,
+}
+
+impl Validity {
+    /// `None` without `exp`.
+    fn of(claims: &ClaimSet<'_>) -> Option<Validity> {
+        Some(Validity {
+            issued_at: claims.issued_at.unwrap_or(0),
+            not_before: claims.not_before.unwrap_or(0),
+            expires_at: claims.expires_at?,
+        })
+    }
 }
 
 /// Whether a token may have this `sub`.

@@ -43,6 +43,9 @@ pub fn obstacle(node: &Node<'_>) -> Option<&'static str> {
     if node.revocations == Some(Completeness::NeverSynced) {
         return Some("the revocations have not been read");
     }
+    if node.readiness.keys_awaited() {
+        return Some("the public keys were not fetched yet");
+    }
     for dependency in node.dependencies {
         let (check, error) = match dependency {
             Dependency::Redis => (Some(Check::Redis), "redis is unreachable"),

@@ -257,3 +257,14 @@ fn the_health_of_a_service_is_its_last_probe() {
     bench.set(Check::Service(2), State::Error);
     assert_eq!(of(2), (503, json!({"status": "down", "service": "event"})));
 }
+
+#[test]
+fn a_node_whose_first_keys_are_still_to_be_fetched_is_not_ready() {
+    let bench = Bench::new();
+    let readiness = &bench.region.authority().readiness;
+    readiness.set_public_keys(bench.region.writer(), 0, true);
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["error"]), (503, &json!("the public keys were not fetched yet")));
+    readiness.set_public_keys(bench.region.writer(), 1, false);
+    assert_eq!(bench.ready().0, 200);
+}

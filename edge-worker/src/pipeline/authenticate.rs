@@ -200,6 +200,17 @@ pub fn presented(authorization: Authorization<'_>) -> Secret<String> {
     Secret::new(String::from_utf8_lossy(token).into_owned())
 }
 
+/// Whether a key that this verifier does not have yet could prove the token that it refused with `fault`.
+#[must_use]
+pub fn doubts(
+    authorization: Authorization<'_>,
+    verifier: &Verifier,
+    fault: TokenFault,
+    now: UnixSeconds,
+) -> bool {
+    bearer(authorization).is_ok_and(|token| verifier.doubts(token, fault, now))
+}
+
 /// The token of the only `Authorization` header (RFC 6750 section 2.1; the scheme in any letter case).
 fn bearer(authorization: Authorization<'_>) -> Result<&[u8], TokenFault> {
     let value = match authorization {

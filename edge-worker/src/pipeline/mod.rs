@@ -1,7 +1,8 @@
 //! THE ORDER in which a request is decided. Each stage is passed once, left to right:
 //!
-//! parse -> route -> door -> authenticate -> revocation -> user -> target tenant -> api_key -> authorise (venue, where
-//! that decides) -> body (where the row has it read) -> circuit -> forward -> respond -> account
+//! parse -> route -> door -> authenticate (renewal, where newer keys could prove the token) -> revocation -> user ->
+//! target tenant -> api_key -> authorise (venue, where that decides) -> body (where the row has it read) -> circuit ->
+//! forward -> respond -> account
 //!
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
@@ -13,6 +14,7 @@ pub mod trace;
 pub mod route;
 pub mod door;
 pub mod authenticate;
+pub mod renewal;
 pub mod revocation;
 pub mod user;
 pub mod target_tenant;
@@ -29,7 +31,7 @@ pub mod respond;
 pub mod local;
 pub mod account;
 
-use crate::clock;
+use crate::clock::{self, Nanos};
 use crate::config::lookups::identity::UserCheck;
 use crate::config::routes::{Local, Target};
 use crate::control::asks::Person;
@@ -38,6 +40,7 @@ use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
 use crate::http::header_rules::StrippedHeader;
 use crate::http::method::MethodSet;
 use crate::http::target::query::{QueryValue, query_value};
+use crate::identity::fault::TokenFault;
 use crate::identity::roles::Role;
 use crate::net::connection::{After, Connection};
 use crate::net::io::Stream;
@@ -46,13 +49,14 @@ use crate::worker::Worker;
 use account::{CLIENT_GONE_STATUS, Ending, Ledger, Sender};
 use address::Claimed;
 use api_key::VenueKey;
-use authenticate::{CacheOutcome, Principal};
+use authenticate::{Authorization, CacheOutcome, Principal};
 use authorise::need::Known;
 use authorise::policy::Rule;
 use authorise::{Case, Grant, Step};
 use circuit::Passage;
 use forward::Granted;
 use rejection::Rejection;
+use renewal::Renewed;
 use respond::{Answer, Asker, Content};
 use route::{Found, check_query_tenant};
 use shm::revocations::Completeness;
@@ -217,7 +221,11 @@ async fn establish(
     (claimed, bytes): (&Claimed, &[u8]),
     ledger: &mut Ledger,
 ) -> Result<([u8; 32], Option<Role>), Rejection> {
-    let (principal, outcome) = identify(worker, request)?;
+    let (authorization, began) = (authenticate::authorization(request), clock::now());
+    let (principal, outcome) = match identify(worker, authorization, began) {
+        Ok(identified) => identified,
+        Err(fault) => Box::pin(identify_again(worker, authorization, fault, began)).await?,
+    };
     let principal = Rc::new(principal);
     ledger.principal = Some(Rc::clone(&principal));
     check_query_tenant(matched, request.target_bytes, Some(principal.tenant()))?;
@@ -339,21 +347,36 @@ async fn meet(worker: &Worker, request: &parse::Request<'_>, principal: &Princip
 }
 
 /// The authenticate stage, with its figures.
-fn identify(worker: &Worker, request: &parse::Request<'_>) -> Result<(Principal, CacheOutcome), Rejection> {
-    let began = clock::now();
-    let authorization = authenticate::authorization(request);
+fn identify(
+    worker: &Worker,
+    authorization: Authorization<'_>,
+    began: Nanos,
+) -> Result<(Principal, CacheOutcome), TokenFault> {
+    let (cache, now) = (&worker.shared.token_cache, clock::wall_seconds());
+    let verifier = worker.verifier.borrow();
+    let (principal, outcome) = authenticate::authenticate(authorization, &verifier, cache, now)?;
+    worker.meters.verified(outcome == CacheOutcome::Hit, clock::now().since(began).as_nanos() as u64);
+    Ok((principal, outcome))
+}
+
+/// A token that newer keys could prove is looked at again once they are here; for any other, `fault` stands.
+async fn identify_again(
+    worker: &Rc<Worker>,
+    authorization: Authorization<'_>,
+    fault: TokenFault,
+    began: Nanos,
+) -> Result<(Principal, CacheOutcome), Rejection> {
     let now = clock::wall_seconds();
-    let cache = &worker.shared.token_cache;
-    let result = authenticate::authenticate(authorization, &worker.verifier.borrow(), cache, now);
-    let took_ns = clock::now().since(began).as_nanos() as u64;
-    match result {
-        Ok((principal, outcome)) => {
-            worker.meters.verified(outcome == CacheOutcome::Hit, took_ns);
-            Ok((principal, outcome))
+    let doubtful = authenticate::doubts(authorization, &worker.verifier.borrow(), fault, now);
+    let fault = match doubtful {
+        true if renewal::renew(worker).await? == Renewed::Keys => {
+            match identify(worker, authorization, clock::now()) {
+                Ok(identified) => return Ok(identified),
+                Err(fault) => fault,
+            }
         }
-        Err(fault) => {
-            worker.meters.not_verified(fault, took_ns);
-            Err(Rejection::Unauthorized(fault))
-        }
-    }
+        _ => fault,
+    };
+    worker.meters.not_verified(fault, clock::now().since(began).as_nanos() as u64);
+    Err(Rejection::Unauthorized(fault))
 }

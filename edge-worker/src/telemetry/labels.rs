@@ -199,6 +199,8 @@ pub const SUPPRESSIBLE: &[&str; SecurityEvent::COUNT + 1] = &{
     }
     words
 };
+/// `result` of `gateway_key_fetches_total`.
+pub const KEY_FETCHES: &[&str] = &["fetched", "failed"];
 /// `driver` of `gateway_io_driver_info`, in the order of the region's driver numbers.
 pub const DRIVERS: &[&str] = &["unknown", "uring", "epoll"];
 

@@ -72,6 +72,8 @@ pub enum Metric {
     DegradedDecisions,
     Lookups,
     LookupsWaiting,
+    PublicKeys,
+    KeyFetches,
 }
 
 /// How a metric behaves.
@@ -191,7 +193,7 @@ const _: () = {
         assert!(TABLE[index].labels.len() <= 3, "a series key holds three labels");
         index += 1;
     }
-    assert!(TABLE.len() == Metric::LookupsWaiting as usize, "every metric has a row");
+    assert!(TABLE.len() == Metric::KeyFetches as usize, "every metric has a row");
 };
 
 #[cfg(test)]

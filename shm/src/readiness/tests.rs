@@ -45,3 +45,13 @@ fn phase_and_start_are_kept() {
     readiness.set_started_at_ms(&writer, 99);
     assert_eq!(readiness.started_at_ms(), 99);
 }
+
+#[test]
+fn the_number_of_keys_says_by_itself_nothing_about_waiting_for_some() {
+    let (readiness, writer) = (Readiness::zeroed(), AuthorityWriter::new());
+    assert_eq!((readiness.public_keys(), readiness.keys_awaited()), (0, false));
+    readiness.set_public_keys(&writer, 0, true);
+    assert_eq!((readiness.public_keys(), readiness.keys_awaited()), (0, true));
+    readiness.set_public_keys(&writer, 3, false);
+    assert_eq!((readiness.public_keys(), readiness.keys_awaited()), (3, false));
+}

@@ -27,6 +27,7 @@ fn settings() -> WorkerSettings {
         tokens: TokenSettings {
             algorithms: Vec::new(),
             keys: Vec::new(),
+            renewable: false,
             hs256_secret: None,
             issuers: Vec::new(),
             audiences: Vec::new(),

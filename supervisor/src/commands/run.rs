@@ -12,6 +12,8 @@ use crate::export::render::Facts;
 use crate::export::security_log::SecurityLog;
 use crate::export::spool::Spool;
 use crate::export::{self, Exporter};
+use crate::keys::fetch::Fetcher;
+use crate::keys::remote::{self, Wishes};
 use crate::keys::{Keys, reload};
 use crate::mirror::{self, Mirror, Withdrawals};
 use crate::probes::{self, Board, Probed};
@@ -169,14 +171,14 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let security = SecurityLog::new(region.shared());
     let reads = Reads::new(settings.supervisor.redis.as_ref(), access_ttl, &security).map_err(redis_fault)?;
     let withdrawals = follow_revocations(&settings, region, &reads, &security)?;
-    let (keys, reload) = keep_keys(&mut settings, sources)?;
+    let (keys, wishes, reload) = keep_keys(&mut settings, sources, region)?;
     let spawner = spawner(&settings, listeners, region)?;
     let notifier = Notifier::new(&NotifyEnvironment::read());
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool, security.clone())));
     let hooks = Hooks { reload: Box::new(move || reload.notify_one()), ..hooks(&exporter) };
     let control =
         Control::new(withdrawals.clone(), settings.worker.tokens.tenant_format, Owner::of_process());
-    let answerer = Answerer::new(&settings, region, withdrawals, reads, keys, security.clone())
+    let answerer = Answerer::new(&settings, region, withdrawals, reads, (keys, wishes), security.clone())
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
     let answerer = Arc::new(answerer);
     drop(tokio::spawn(Arc::new(control).serve(doors.control)));
@@ -297,14 +299,25 @@ fn redis_fault(fault: EndpointFault) -> StartFault {
 }
 
 /// The public keys from here on: what workers receive with their settings holds none.
-fn keep_keys(settings: &mut Settings, sources: Sources) -> Result<(Arc<Keys>, Arc<Notify>), StartFault> {
-    let keys = Keys::new(&settings.worker.tokens)
+fn keep_keys(
+    settings: &mut Settings,
+    sources: Sources,
+    region: &'static SupervisorRegion,
+) -> Result<(Arc<Keys>, Wishes, Arc<Notify>), StartFault> {
+    let keys = Keys::new(&settings.worker.tokens, region)
         .map_err(|fault| StartFault::system("the public keys cannot be used")(io::Error::other(fault)))?;
     settings.worker.tokens.keys.clear();
     let (keys, asked) = (Arc::new(keys), Arc::new(Notify::new()));
     let running = settings.effective.clone();
     drop(tokio::spawn(reload::run(sources, running, Arc::clone(&keys), Arc::clone(&asked))));
-    Ok((keys, asked))
+    let Some(remote_keys) = &settings.supervisor.remote_keys else {
+        return Ok((keys, Wishes::default(), asked));
+    };
+    let fetcher = Fetcher::new(remote_keys)
+        .map_err(|fault| StartFault::system("keys cannot be fetched")(io::Error::other(fault)))?;
+    let (wishes, wished) = remote::wishes();
+    drop(tokio::task::spawn_local(remote::run(fetcher, Arc::clone(&keys), region, wished)));
+    Ok((keys, wishes, asked))
 }
 
 /// The region lives as long as the process, as its mappings do.

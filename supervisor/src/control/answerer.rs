@@ -16,6 +16,7 @@ use crate::identity::auth_service::AuthService;
 use crate::identity::service_jwt::Unable;
 use crate::identity::venue_service::VenueService;
 use crate::keys::Keys;
+use crate::keys::remote::Wishes;
 use crate::mirror::Withdrawals;
 use edge_worker::clock::{self, UnixSeconds};
 use edge_worker::config::NameTable;
@@ -43,6 +44,7 @@ pub struct Answerer {
     legacy: Option<LegacyBlacklist>,
     api_keys: Option<ApiKeys>,
     security: SecurityLog,
+    wishes: Wishes,
     digests: Digests,
     names: NameTable,
     roles: RoleIds,
@@ -71,7 +73,7 @@ impl Answerer {
         region: &'static SupervisorRegion,
         withdrawals: Withdrawals,
         reads: Reads,
-        keys: Arc<Keys>,
+        (keys, wishes): (Arc<Keys>, Wishes),
         security: SecurityLog,
     ) -> Result<Answerer, AnswererFault> {
         let identity: &IdentitySettings = &settings.identity;
@@ -87,6 +89,7 @@ impl Answerer {
             legacy: reads.legacy,
             api_keys: reads.api_keys,
             security,
+            wishes,
             digests: Digests::new(*worker.tokens.digest_key.expose()),
             names: worker.names.clone(),
             roles: RoleIds::new(&worker.names).ok_or(AnswererFault::RolesUnnamed)?,
@@ -110,6 +113,10 @@ impl Answerer {
             Question::Withdraw { withdrawal } => {
                 self.withdraw(withdrawal);
                 Answer::Withdrawn
+            }
+            Question::Keys => {
+                self.wishes.fetch().await;
+                Answer::Keys
             }
             Question::VenueList { user, bearer } => Answer::VenueList(self.list(user, bearer).await),
             Question::FirstSight { token, bearer, expires_at } => {

@@ -73,6 +73,7 @@ impl Scrape {
         scrape.derive(Metric::ConfigInfo, &[&facts.config_hash], 1.0);
         scrape.derive(Metric::ConfigLastReload, &[], facts.config_applied_ms as f64 / 1000.0);
         scrape.derive(Metric::ProcessStartTime, &[], authority.readiness.started_at_ms() as f64 / 1000.0);
+        scrape.derive(Metric::PublicKeys, &[], authority.readiness.public_keys() as f64);
         scrape.derive(Metric::JournalDropped, &[], scrape.snapshot.journal_dropped as f64);
         scrape.derive(Metric::SeriesDropped, &[], scrape.snapshot.unmeasured as f64);
         scrape.derive(Metric::LogLinesDropped, &[], spool.lines_dropped() as f64);

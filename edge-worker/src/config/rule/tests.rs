@@ -50,9 +50,9 @@ fn single_values() {
     assert_rule(Rule::Host, "a host name or IP address", &["redis"], &["redis:1"]);
     let collector = "an http or https URL without path, query or user information";
     assert_rule(Rule::Collector, collector, &["https://otel:4318"], &["otel:4318"]);
-    let secure = "an https URL without user information";
+    let keys = "an https URL without user information, or http to localhost or a loopback address";
     let bad = ["http://a", "https://u@a", "https://", "https://a/\n"];
-    assert_rule(Rule::SecureUrl, secure, &["https://a.example/jwks.json?x"], &bad);
+    assert_rule(Rule::KeyUrl, keys, &["https://a.example/jwks.json?x"], &bad);
     let redis = "a URL such as redis://[[user]:password@]host[:port][/db], \
                  redis-sentinel://host[:port],…/master[/db] or redis-cluster://host[:port],…; rediss… for TLS";
     assert_rule(Rule::RedisUrl, redis, &["redis://a:6379/0"], &["http://redis", "redis://a:0"]);

@@ -1,4 +1,4 @@
-//! Public keys from a local JWKS file (RFC 7517): RSA, EC P-256 and OKP Ed25519 (RFC 7518, RFC 8037).
+//! Public keys from a JWKS (RFC 7517), local or fetched: RSA, EC P-256 and OKP Ed25519 (RFC 7518, RFC 8037).
 
 use super::keys::{KeyProblem, Labelled, PublicPart, strip_zeros};
 use super::{Algorithm, PublicKey};
@@ -43,8 +43,8 @@ pub(super) fn read(lookup: &mut Lookup, all: &mut Vec<Labelled>) {
         Ok(text) => text,
         Err(what) => return lookup.refuse(name, format!("names a file that {what}"), remedy),
     };
-    let document: Document = match serde_json::from_str(&text) {
-        Ok(document) => document,
+    let entries = match entries(text.as_bytes()) {
+        Ok(entries) => entries,
         // The error's own text could repeat a value of the file.
         Err(error) => {
             let what =
@@ -53,8 +53,11 @@ pub(super) fn read(lookup: &mut Lookup, all: &mut Vec<Labelled>) {
         }
     };
     let place = lookup.place(name);
-    for (index, entry) in document.keys.iter().enumerate().filter(|(_, entry)| !entry.is_for_encryption()) {
-        match key(entry) {
+    if entries.is_empty() {
+        lookup.refuse(name, "names a JWKS without keys for signatures", remedy);
+    }
+    for (index, key) in entries {
+        match key {
             Ok(key) if all.iter().any(|other| other.key.kid == key.kid) => {
                 let what = format!("keys[{index}] has a kid that another key has already");
                 lookup.problem(name, what, "give each key its own kid");
@@ -65,9 +68,19 @@ pub(super) fn read(lookup: &mut Lookup, all: &mut Vec<Labelled>) {
             }
         }
     }
-    if document.keys.iter().all(Entry::is_for_encryption) {
-        lookup.refuse(name, "names a JWKS without keys for signatures", remedy);
-    }
+}
+
+/// An entry's place in its document, and the key or why it is none.
+pub type Numbered = (usize, Result<PublicKey, EntryProblem>);
+
+/// Every entry that is not for encryption.
+///
+/// # Errors
+/// If the text is no JWKS. The error's own words could repeat a value of the text.
+pub fn entries(text: &[u8]) -> Result<Vec<Numbered>, serde_json::Error> {
+    let document: Document = serde_json::from_slice(text)?;
+    let entries = document.keys.iter().enumerate().filter(|(_, entry)| !entry.is_for_encryption());
+    Ok(entries.map(|(index, entry)| (index, key(entry))).collect())
 }
 
 impl Entry {
@@ -76,8 +89,9 @@ impl Entry {
     }
 }
 
+/// Why an entry is no key that can be used.
 #[derive(Debug, thiserror::Error)]
-enum EntryProblem {
+pub enum EntryProblem {
     #[error("has no kid of 1 to 128 visible characters")]
     Kid,
     #[error("names an algorithm that does not fit its key")]
@@ -125,7 +139,9 @@ fn member(text: Option<&String>) -> Result<Vec<u8>, EntryProblem> {
     text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or(EntryProblem::Member)
 }
 
-fn is_kid(kid: &str) -> bool {
+/// What a kid can be.
+#[must_use]
+pub fn is_kid(kid: &str) -> bool {
     (1..=128).contains(&kid.len()) && kid.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

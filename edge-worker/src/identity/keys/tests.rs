@@ -193,3 +193,32 @@ fn ec_components(key: &DecodingKey) -> (String, String) {
     let point = key.try_get_as_bytes().expect("a point");
     (encode(&point[1..33]), encode(&point[33..]))
 }
+
+#[test]
+fn an_algorithm_whose_key_can_be_fetched_is_accepted_before_the_key_is_here() {
+    let mut bare = settings();
+    bare.algorithms = vec![Algorithm::Rs256, Algorithm::Hs256];
+    bare.keys.clear();
+    bare.renewable = true;
+    let ring = ring(&bare);
+    let accepted = ["RS256", "HS256", "ES256"].map(|name| ring.algorithm(name));
+    assert_eq!(accepted, [Some(Algorithm::Rs256), None, None]);
+    for kid in [None, Some("current"), Some("dev"), Some("new")] {
+        assert!(ring.may_come(Algorithm::Rs256, kid), "{kid:?}");
+    }
+    for kid in ["", "a b", &"k".repeat(129)] {
+        assert!(!ring.may_come(Algorithm::Rs256, Some(kid)), "{kid}: no key can be called so");
+    }
+    assert!(!ring.may_come(Algorithm::Hs256, None), "a secret is not fetched");
+}
+
+#[test]
+fn a_kid_that_is_known_names_a_key_that_is_here() {
+    let mut renewable = settings();
+    renewable.keys.push(public("jwks-1", CURRENT, 9));
+    assert!(!ring(&renewable).may_come(Algorithm::Rs256, Some("jwks-2")), "nothing can be fetched");
+    renewable.renewable = true;
+    let ring = ring(&renewable);
+    assert!(!ring.may_come(Algorithm::Rs256, Some("jwks-1")));
+    assert!(ring.may_come(Algorithm::Rs256, Some("jwks-2")));
+}

@@ -397,3 +397,32 @@ fn unusable_settings_make_no_verifier() {
     assert_eq!(fault, Some(KeyFault::Unreadable("x".to_owned())));
     assert_eq!(Verifier::new(&settings(), &NameTable::default()).err(), Some(KeyFault::RolesUnnamed));
 }
+
+#[test]
+fn a_token_is_in_doubt_only_if_a_key_that_is_not_here_could_prove_it() {
+    let mut renewable = settings();
+    renewable.renewable = true;
+    let checks = verifier(&renewable);
+    let doubts = |token: &str, fault| checks.doubts(token.as_bytes(), fault, NOW);
+    let foreign = |header: &str, claims: &Value| raw_token(Signer::Foreign, header, &claims.to_string());
+    let new = r#"{"alg":"RS256","kid":"new"}"#;
+    let live = foreign(new, &claims(json!({})));
+    for fault in TokenFault::ALL {
+        let expected = matches!(fault, TokenFault::UnknownKid | TokenFault::BadSignature);
+        assert_eq!(doubts(&live, fault), expected, "{fault:?}");
+    }
+    assert!(doubts(&foreign(RS, &claims(json!({}))), TokenFault::BadSignature));
+    assert!(doubts(&foreign(r#"{"alg":"RS256"}"#, &claims(json!({}))), TokenFault::BadSignature));
+    for certain in [
+        foreign(new, &claims(json!({"exp": NOW - 60}))),
+        foreign(new, &claims(json!({"iat": NOW + 60}))),
+        foreign(new, &claims_without("exp")),
+        foreign(r#"{"alg":"HS256","kid":"new"}"#, &claims(json!({}))),
+        foreign(r#"{"alg":"RS256","kid":"no kid"}"#, &claims(json!({}))),
+        raw_token(Signer::Foreign, "no json", "{}"),
+        "no token".to_owned(),
+    ] {
+        assert!(!doubts(&certain, TokenFault::UnknownKid), "{certain}");
+    }
+    assert!(!verifier(&settings()).doubts(live.as_bytes(), TokenFault::UnknownKid, NOW));
+}

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::config::secret::Secret;
-use crate::config::tokens::TokenSettings;
+use crate::config::tokens::{PublicKey, TokenSettings};
 use crate::identity::forge::{
     JTI, NOW, SUBJECT, Signer, TENANT, claims, claims_without, open_settings, raw_token, settings, token,
     token_cache, verifier,
 };
+use crate::identity::keys::KeyRing;
 use serde_json::json;
 
 const STORED: CacheOutcome = CacheOutcome::Miss;
@@ -210,11 +211,10 @@ fn a_remembered_token_dies_with_its_key() {
     let token =
         raw_token(Signer::Previous, r#"{"alg":"RS256","kid":"current"}"#, &claims(json!({})).to_string());
     assert_eq!(bench.outcome(&token, NOW), Ok(STORED));
-    let mut retired = settings();
-    retired.keys.truncate(1);
-    bench.verifier = verifier(&retired);
+    let ring = |keys: &[PublicKey]| KeyRing::new(&settings(), keys).expect("readable keys");
+    bench.verifier.exchange(ring(&settings().keys[..1]));
     assert_eq!(bench.outcome(&token, NOW), Err(TokenFault::BadSignature));
-    bench.verifier = verifier(&settings());
+    bench.verifier.exchange(ring(&settings().keys));
     assert_eq!(bench.outcome(&token, NOW), Ok(CacheOutcome::Hit));
 }
 
@@ -262,4 +262,17 @@ fn nothing_of_the_token_itself_is_kept() {
         assert!(!kept.contains(part));
     }
     assert!(!kept.contains("example.com"));
+}
+
+#[test]
+fn only_a_bearer_token_can_be_in_doubt() {
+    let mut renewable = settings();
+    renewable.renewable = true;
+    let verifier = verifier(&renewable);
+    let token = raw_token(Signer::Foreign, r#"{"alg":"RS256","kid":"new"}"#, &claims(json!({})).to_string());
+    let doubtful =
+        |value: &str| doubts(Authorization::One(value.as_bytes()), &verifier, TokenFault::UnknownKid, NOW);
+    assert!(doubtful(&format!("Bearer {token}")));
+    assert!(!doubtful(&token));
+    assert!(!doubts(Authorization::None, &verifier, TokenFault::UnknownKid, NOW));
 }

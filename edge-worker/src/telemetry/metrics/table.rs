@@ -464,6 +464,20 @@ pub const TABLE: &[Definition] = &[
         &[],
         "Questions of workers that wait for an answer now.",
     ),
+    plain(
+        Metric::PublicKeys,
+        "gateway_public_keys",
+        Gauge,
+        &[],
+        "Public keys that tokens are verified with.",
+    ),
+    plain(
+        Metric::KeyFetches,
+        "gateway_key_fetches_total",
+        Counter,
+        &[label("result", Values::Words(labels::KEY_FETCHES))],
+        "Fetches of JWKS_URI.",
+    ),
 ];
 
 const fn plain(

@@ -6,6 +6,7 @@ use crate::cluster::reads::Reads;
 use crate::control::Answerer;
 use crate::export::security_log::SecurityLog;
 use crate::keys::Keys;
+use crate::keys::remote::Wishes;
 use crate::mirror::{Mirror, Withdrawals};
 use crate::process::listeners::Listeners;
 use crate::process::plan::{Outcome, Policy};
@@ -109,7 +110,8 @@ fn answerer(region: &'static SupervisorRegion) -> Answerer {
     names::intern(region, &mut settings.worker).expect("the names fit");
     let security = SecurityLog::new(region.shared());
     let withdrawals = Withdrawals::new(Mirror::new(region, &[7; 32], 30, security.clone()), None);
-    let keys = Arc::new(Keys::new(&settings.worker.tokens).expect("usable keys"));
+    let keys = Arc::new(Keys::new(&settings.worker.tokens, region).expect("usable keys"));
+    let keys = (keys, Wishes::default());
     Answerer::new(&settings, region, withdrawals, Reads::default(), keys, security)
         .expect("the services are configured")
 }
