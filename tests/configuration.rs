@@ -1,7 +1,8 @@
 //! Bad settings never start: every problem is told at once, with what to do, and no secret is printed.
 
-use crate::harness::token::SHARED_SECRET;
-use crate::harness::{Backend, Command, Edge, Key};
+use crate::harness::token::{ISSUER, OTHER_USER, SHARED_SECRET, TENANT, USER};
+use crate::harness::{Backend, Command, Edge, Key, RedisServer, Script, Token, eventually};
+use serde_json::json;
 
 /// What `check` needs to be content in development.
 fn check() -> Command {
@@ -13,13 +14,20 @@ fn check() -> Command {
 
 /// A production environment without a mistake.
 fn production() -> Command {
-    let command = check()
-        .set("NODE_ENV", "production")
-        .set("JWT_ISSUER", "tickettoken-auth")
-        .set("REDIS_URL", "redis://:a-long-password@redis.internal:6379/0");
+    let command = in_production(check()).set("REDIS_URL", "redis://:a-long-password@redis.internal:6379/0");
     crate::harness::edge::SERVICES
         .iter()
         .fold(command, |command, entry| command.set(entry.1, &format!("http://{}.internal:3000", entry.0)))
+}
+
+/// What production needs beside services and Redis.
+fn in_production(command: Command) -> Command {
+    command
+        .set("NODE_ENV", "production")
+        .unset("AUTH_USER_CHECK")
+        .set("JWT_ISSUER", ISSUER)
+        .set("S2S_SERVICE_TOKEN", "a-token")
+        .set("CACHE_MAC_KEY", SHARED_SECRET)
 }
 
 #[test]
@@ -112,13 +120,45 @@ fn production_has_stricter_rules() {
 }
 
 #[test]
-fn user_checks_need_a_credential_and_production_needs_revocation() {
+fn users_are_checked_where_there_is_a_credential() {
     check().set("AUTH_USER_CHECK", "always").finish().expect_code(78).expect_words(&["S2S_PRIVATE_KEY"]);
-    let with_credential = check().set("AUTH_USER_CHECK", "always").set("S2S_SERVICE_TOKEN", "a-token");
-    with_credential.finish().expect_code(0);
-    // Unset is taken as off in development, and said.
-    check().unset("AUTH_USER_CHECK").finish().expect_code(0).expect_words(&["AUTH_USER_CHECK"]);
-    production().finish().expect_code(78).expect_words(&["AUTH_USER_CHECK"]);
+    let unset = check().unset("AUTH_USER_CHECK");
+    unset.finish().expect_code(0).expect_words(&["AUTH_USER_CHECK", "taken as off"]);
+    let given = unset.argument("--print").set("S2S_SERVICE_TOKEN", "a-token").finish();
+    given.expect_code(0).expect_words(&["AUTH_USER_CHECK = always (default)"]);
+}
+
+#[test]
+fn a_complete_production_environment_passes_the_check() {
+    production().finish().expect_code(0).expect_words(&["configuration ok"]);
+    let incomplete = production().unset("S2S_SERVICE_TOKEN").unset("CACHE_MAC_KEY").finish();
+    incomplete.expect_code(78).expect_words(&["S2S_PRIVATE_KEY", "CACHE_MAC_KEY"]);
+}
+
+#[test]
+fn production_starts_and_looks_its_users_up() {
+    let record = |id: &str, status: &str| {
+        let user = json!({ "user": { "id": id, "tenantId": TENANT, "role": "customer", "status": status } });
+        Script::answer(200, &[("content-type", "application/json")], user.to_string())
+    };
+    let auth = Backend::named("auth").on("/auth/internal/users/", record(USER, "ACTIVE"));
+    let (services, redis) = (Backend::start(), RedisServer::start());
+    let password = "a-long-password";
+    redis.command(&["CONFIG", "SET", "requirepass", password]);
+    let url = redis.url().replace("redis://", &format!("redis://:{password}@"));
+    let port = crate::harness::redis::free_address().port();
+    let command = in_production(Command::run(&services)).service("auth", &auth);
+    let edge = command.set("PORT", &port.to_string()).set("REDIS_URL", &url).start();
+    let token = Token::valid().build();
+    eventually("the revocation store is read", || {
+        (edge.fetch_as(&token, "/api/v1/tickets").status == 200).then_some(())
+    });
+    assert_eq!(services.only().header("x-user-id"), Some(USER));
+    assert_eq!(auth.hits(), 1);
+    auth.script("/auth/internal/users/", record(OTHER_USER, "SUSPENDED"));
+    let other = Token::valid().user(OTHER_USER).build();
+    edge.fetch_as(&other, "/api/v1/tickets").expect_problem(401, "AUTHENTICATION_ERROR");
+    edge.get("/api/v1/branding/pricing/tiers").expect_status(200);
 }
 
 #[test]

@@ -93,6 +93,12 @@ impl Command {
     }
 
     #[must_use]
+    pub fn argument(mut self, argument: &str) -> Command {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    #[must_use]
     pub fn unset(mut self, name: &str) -> Command {
         self.variables.retain(|variable| variable.0 != name);
         self

@@ -91,7 +91,8 @@ impl Drop for RedisServer {
     }
 }
 
-fn free_address() -> SocketAddr {
+/// A loopback address that was free a moment ago.
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
     listener.local_addr().expect("a bound listener has an address")
 }

@@ -18,7 +18,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::Word(&["always", "async", "off"]),
         "When a token's user is looked up at auth-service: before its first request, beside it, or never",
     )
-    .preset_rule("off in development and test"),
+    .preset_rule("always in production, in staging, and wherever AUTH_S2S_MODE has its credential; else off"),
     Setting::new(
         "AUTH_S2S_MODE",
         "lookups.credential",
@@ -161,16 +161,34 @@ pub(super) fn check(lookup: &mut Lookup, environment: Environment) {
     }
 }
 
-/// Production does not start before everything that it relies on is built.
+/// Users are looked up wherever the edge can prove itself to auth-service. Outside production it may do without, and
+/// says so.
 fn user_check(lookup: &mut Lookup, production: bool) {
     let name = "AUTH_USER_CHECK";
-    if production {
-        let what = "revocation by operators is not built yet, so production and staging do not start";
-        lookup.problem(name, what, "run with NODE_ENV development or test");
-    } else if !lookup.is_given(name) {
-        lookup.report.notice("AUTH_USER_CHECK is not set and taken as off: tokens of suspended users pass");
+    let passes = "tokens of suspended users pass until they expire";
+    if production && lookup.text(name) == Some("off") {
+        lookup.warning(name, format!("is off: {passes}"), "set it to always");
     }
-    lookup.preset(name, if production { "always" } else { "off" });
+    if production || has_credential(lookup) {
+        lookup.preset(name, "always");
+        return;
+    }
+    if !lookup.is_given(name) {
+        lookup.report.notice(format!(
+            "{name} is not set and there is no credential for auth-service, so it is taken as off: {passes}"
+        ));
+    }
+    lookup.preset(name, "off");
+}
+
+/// Whether what the mode of AUTH_S2S_MODE needs is given.
+fn has_credential(lookup: &Lookup) -> bool {
+    let names: &[&str] = match lookup.text("AUTH_S2S_MODE") {
+        Some("service-jwt") => &["S2S_PRIVATE_KEY", "S2S_SERVICE_TOKEN"],
+        Some("hmac") => &["INTERNAL_HMAC_SECRET", "INTERNAL_SERVICE_SECRET"],
+        _ => &[],
+    };
+    names.iter().any(|name| lookup.is_given(name))
 }
 
 /// What the chosen modes need. auth-service is not called while users are not looked up; venue-service always is.

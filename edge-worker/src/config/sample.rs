@@ -14,7 +14,7 @@ pub(super) type Changes<'a> = &'a [(&'a str, &'a str)];
 /// Starts: development, one RSA key.
 pub(super) const DEVELOPMENT: Changes<'static> = &[("NODE_ENV", "development"), ("JWT_PUBLIC_KEY", CURRENT)];
 
-/// Everything that production needs. It still does not start, for the one reason in [`NOT_BUILT`].
+/// Everything that production needs.
 pub(super) const PRODUCTION: Changes<'static> = &[
     ("NODE_ENV", "production"),
     ("JWT_PUBLIC_KEY", CURRENT),
@@ -43,10 +43,6 @@ pub(super) const PRODUCTION: Changes<'static> = &[
     ("TRANSFER_SERVICE_URL", "http://[fd00::1]:3019"),
 ];
 
-/// How every problem list of production begins for now.
-pub(super) const NOT_BUILT: &str = "AUTH_USER_CHECK: revocation by operators is not built yet, so production and \
-     staging do not start; run with NODE_ENV development or test";
-
 /// The sources of `base` with `changes` applied; an empty value removes a variable.
 pub(super) fn sources(base: Changes<'_>, changes: Changes<'_>) -> Sources {
     let changed = |name: &str| changes.iter().any(|(other, _)| *other == name);
@@ -60,10 +56,10 @@ pub(super) fn loaded(base: Changes<'_>, changes: Changes<'_>) -> Loaded {
     load(&sources(base, changes)).expect("a valid configuration")
 }
 
-/// The problems as they are printed; in production without [`NOT_BUILT`].
+/// The problems as they are printed.
 pub(super) fn problems(base: Changes<'_>, changes: Changes<'_>) -> Vec<String> {
     let all = load(&sources(base, changes)).err().unwrap_or_default();
-    all.iter().map(ToString::to_string).filter(|text| text != NOT_BUILT).collect()
+    all.iter().map(ToString::to_string).collect()
 }
 
 /// The warnings of a configuration that starts.

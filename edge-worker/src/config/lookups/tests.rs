@@ -1,31 +1,60 @@
 //! When users are looked up, and what the edge then needs to prove itself.
 
 use crate::config::sample::{
-    self, Changes, DEVELOPMENT, NOT_BUILT, PRODUCTION, RANDOM, assert_accepted, assert_problems,
+    self, Changes, DEVELOPMENT, PRODUCTION, RANDOM, assert_accepted, assert_problems,
 };
+
+use crate::config::lookups::identity::UserCheck;
 
 const PRIVATE: &str = include_str!("../../../../tests/keys/foreign.private.pem");
 
+fn user_check(base: Changes<'_>, changes: Changes<'_>) -> UserCheck {
+    sample::loaded(base, changes).settings.worker.users.check
+}
+
 #[test]
-fn a_user_check_is_off_where_nobody_says_otherwise() {
-    for check in ["always", "async"] {
-        let changes = [("AUTH_USER_CHECK", check), ("S2S_SERVICE_TOKEN", "service-token")];
-        assert_eq!(sample::problems(DEVELOPMENT, &changes), [""; 0]);
+fn users_are_checked_wherever_there_is_a_credential_and_in_production_always() {
+    let unset = "AUTH_USER_CHECK is not set and there is no credential for auth-service, so it is taken as off: tokens \
+                 of suspended users pass until they expire";
+    let says_so = |changes| sample::loaded(DEVELOPMENT, changes).notices.iter().any(|notice| notice == unset);
+    assert_eq!(user_check(DEVELOPMENT, &[]), UserCheck::Off);
+    assert!(says_so(&[]));
+    assert!(!says_so(&[("AUTH_USER_CHECK", "off")]), "it was said already");
+    let hmac = ("AUTH_S2S_MODE", "hmac");
+    let given: [Changes<'_>; 3] = [
+        &[("S2S_SERVICE_TOKEN", "service-token")],
+        &[("S2S_PRIVATE_KEY", PRIVATE)],
+        &[hmac, ("INTERNAL_HMAC_SECRET", RANDOM)],
+    ];
+    for changes in given {
+        assert_eq!(user_check(DEVELOPMENT, changes), UserCheck::Always, "{:?}", changes.first());
+        assert!(!says_so(changes));
     }
+    assert_eq!(
+        user_check(DEVELOPMENT, &[("INTERNAL_HMAC_SECRET", RANDOM)]),
+        UserCheck::Off,
+        "not of its mode"
+    );
+    assert_eq!(user_check(PRODUCTION, &[]), UserCheck::Always);
+    assert_eq!(user_check(PRODUCTION, &[("AUTH_USER_CHECK", "async")]), UserCheck::Async);
+}
+
+#[test]
+fn production_without_user_checks_is_warned() {
+    let off = [("AUTH_USER_CHECK", "off")];
+    let warning =
+        "AUTH_USER_CHECK: is off: tokens of suspended users pass until they expire; set it to always";
+    assert!(sample::warnings(PRODUCTION, &off).iter().any(|text| text == warning));
+    assert!(!sample::warnings(DEVELOPMENT, &off).iter().any(|text| text == warning));
     assert_problems(
         DEVELOPMENT,
         &[(
             "AUTH_USER_CHECK",
             "sometimes",
-            "is not one of always, async, off; correct it, or remove it to get the default \
-             (off in development and test)",
+            "is not one of always, async, off; correct it, or remove it to get the default (always in production, in \
+             staging, and wherever AUTH_S2S_MODE has its credential; else off)",
         )],
     );
-    assert_accepted(DEVELOPMENT, &[("AUTH_USER_CHECK", "off")]);
-    let unset = "AUTH_USER_CHECK is not set and taken as off: tokens of suspended users pass".to_owned();
-    assert!(sample::loaded(DEVELOPMENT, &[]).notices.contains(&unset));
-    assert!(!sample::loaded(DEVELOPMENT, &[("AUTH_USER_CHECK", "off")]).notices.contains(&unset));
-    assert!(NOT_BUILT.starts_with("AUTH_USER_CHECK: "));
 }
 
 #[test]
