@@ -158,9 +158,7 @@ impl Command {
         let _directory = RuntimeDirectory(self.runtime_dir.clone());
         let mut process = Process::spawn_with(&mut self.command(), input.as_bytes());
         let status = process.wait();
-        // The threads that collect the output end with it.
-        let output = settle(&process);
-        Finished { status, output }
+        Finished { status, output: process.whole_output() }
     }
 
     fn command(&self) -> std::process::Command {
@@ -392,14 +390,4 @@ fn address_in(lines: &[String], field: &str) -> Option<SocketAddr> {
 fn find<'record>(record: &'record Value, field: &str) -> Option<&'record Value> {
     let members = record.as_object()?;
     members.get(field).or_else(|| members.values().find_map(|member| find(member, field)))
-}
-
-fn settle(process: &Process) -> String {
-    let mut before = usize::MAX;
-    eventually("the output of an ended process is complete", || {
-        let lines = process.lines();
-        let complete = lines.len() == before;
-        before = lines.len();
-        complete.then(|| lines.join("\n"))
-    })
 }

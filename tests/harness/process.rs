@@ -5,6 +5,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Where a coverage build writes what it counted; set by the coverage tool alone.
@@ -17,6 +18,7 @@ const LINES_MAX: usize = 100_000;
 pub struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    collectors: [JoinHandle<()>; 2],
 }
 
 impl Process {
@@ -33,9 +35,18 @@ impl Process {
             stdin.write_all(input).expect("a pipe holds what a test writes");
         }
         let lines = Arc::default();
-        collect(child.stdout.take().expect("stdout is piped"), &lines);
-        collect(child.stderr.take().expect("stderr is piped"), &lines);
-        Process { child, lines }
+        let collectors = [
+            collect(child.stdout.take().expect("stdout is piped"), &lines),
+            collect(child.stderr.take().expect("stderr is piped"), &lines),
+        ];
+        Process { child, lines, collectors }
+    }
+
+    /// Everything that a process wrote which has ended.
+    pub fn whole_output(&self) -> String {
+        let is_whole = || self.collectors.iter().all(JoinHandle::is_finished).then_some(());
+        eventually("the output of an ended process is complete", is_whole);
+        self.lines().join("\n")
     }
 
     /// Every line of standard output and standard error so far.
@@ -152,7 +163,7 @@ fn stat(pid: u32) -> Option<(String, u32)> {
     Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
 }
 
-fn collect(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) {
+fn collect(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -161,5 +172,5 @@ fn collect(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) 
                 lines.push(line);
             }
         }
-    });
+    })
 }
