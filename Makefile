@@ -8,7 +8,7 @@ ENDURANCE_PROFILE ?= bench
 SOAK_SECONDS ?= 60
 IDLE_CONNECTIONS ?= 10000
 
-.PHONY: help demo build test test-epoll bench soak idle-memory lint deny coverage loom fuzz mutants install-tools install-test-tools
+.PHONY: help demo build test test-epoll shows bench soak idle-memory lint deny coverage loom fuzz mutants install-tools install-test-tools
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -25,6 +25,9 @@ test: install-test-tools ## Run every test; the end-to-end tests on the kernel's
 
 test-epoll: install-test-tools ## Run the end-to-end tests on epoll, as where io_uring is refused.
 	FLOODGATE_TEST_DRIVER=epoll $(CARGO) test --test main
+
+shows: install-test-tools ## The demonstrations of the issues in full size, with their figures.
+	FLOODGATE_SHOWS=full $(CARGO) test --profile $(ENDURANCE_PROFILE) --test main -- --test-threads 1 --nocapture shows::
 
 bench: ## Measure beside HAProxy, nginx and a raw forwarder; see benches/README.md. BENCH_ARGS="--quick" for a look.
 	@.ci/install nginx haproxy

@@ -10,8 +10,10 @@ pub mod metrics;
 pub mod process;
 pub mod edge;
 pub mod redis;
+pub mod cable;
 
 pub use backend::{Backend, Received};
+pub use cable::Cable;
 pub use client::{Client, Response};
 pub use edge::{Command, Edge};
 pub use metrics::Metrics;

@@ -31,3 +31,4 @@ mod drain;
 mod keys;
 mod configuration;
 mod regressions;
+mod shows;

@@ -214,6 +214,14 @@ impl Conversation {
                 let head_only = received.method == "HEAD";
                 self.stream.write_all(if head_only { without_body } else { &answer })?;
             }
+            Step::Record { tenant } => {
+                let user = received.target().rsplit('/').next().unwrap_or_default();
+                let record = serde_json::json!({
+                    "user": { "id": user, "tenantId": tenant, "role": "customer", "status": "ACTIVE" },
+                });
+                let fields = [("content-type", "application/json")];
+                self.stream.write_all(&answer_bytes(200, &fields, record.to_string().as_bytes()))?;
+            }
             Step::Pattern(length) => {
                 let stream = &mut self.stream;
                 let sent = each_pattern_piece(length, |piece| stream.write_all(piece));

@@ -30,6 +30,10 @@ impl RedisServer {
         panic!("redis-server does not start; it is needed for the tests (apt-get install redis-server)");
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn url(&self) -> String {
         format!("redis://{}/0", self.address)
     }

@@ -9,6 +9,10 @@ pub enum Step {
     Send(Vec<u8>),
     /// A head with this status and these extra fields, then the request as JSON.
     Echo,
+    /// auth-service's record of the user that ends the path: an active customer of this tenant.
+    Record {
+        tenant: String,
+    },
     /// So many bytes of the test pattern.
     Pattern(u64),
     /// The same bytes until the peer goes away.
