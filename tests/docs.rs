@@ -7,9 +7,10 @@ use std::path::PathBuf;
 type Page = (&'static str, fn() -> String);
 
 /// Page below `docs/reference/` and what generates it.
-const PAGES: [Page; 4] = [
+const PAGES: [Page; 5] = [
     ("settings.md", edge_worker::config::reference::settings_reference),
     ("routes.md", edge_worker::config::routes::reference),
+    ("identity.md", edge_worker::identity::reference::reference),
     ("metrics.md", edge_worker::telemetry::metrics::reference::reference),
     ("security-events.md", edge_worker::telemetry::security_events::reference::reference),
 ];
@@ -30,6 +31,28 @@ fn the_reference_pages_are_what_the_tables_say() {
         }
     }
     assert!(stale.is_empty(), "{stale:?} differ from their tables; FLOODGATE_BLESS=1 cargo test --test docs");
+}
+
+#[test]
+fn the_page_about_authentication_names_real_settings_and_files() {
+    let page = include_str!("../docs/authentication.md");
+    let settings = edge_worker::config::settings_reference();
+    let (mut unknown, mut known) = (Vec::new(), 0);
+    for quoted in page.split('`').skip(1).step_by(2) {
+        let name = quoted.split('=').next().unwrap_or_default();
+        let is_setting =
+            name.contains('_') && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        let is_file = name.starts_with("docs/") || name.starts_with("tests/");
+        let exists = match (is_setting, is_file) {
+            (true, _) => settings.contains(&format!("| `{name}` |")),
+            (_, true) => directory().join("../..").join(name).exists(),
+            _ => continue,
+        };
+        known += usize::from(exists);
+        unknown.extend((!exists).then_some(name));
+    }
+    assert!(unknown.is_empty(), "docs/authentication.md names {unknown:?}");
+    assert!(known > 20, "the page is about settings: {known}");
 }
 
 fn directory() -> PathBuf {

@@ -3,6 +3,7 @@
 
 mod revocation;
 mod rush;
+mod outages;
 
 use std::time::Duration;
 

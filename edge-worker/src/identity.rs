@@ -6,6 +6,7 @@ pub mod claims;
 pub mod keys;
 pub mod verifier;
 pub mod roles;
+pub mod reference;
 pub mod uuid;
 pub mod digests;
 #[cfg(test)]

@@ -77,5 +77,8 @@ fn a_cold_node_takes_a_rush_of_new_people_without_an_error() {
         &format!("no error, {look_ups} look-ups, {}", figures.text()),
     );
     assert_eq!(services.hits(), count);
-    assert_eq!(look_ups, count / TOKENS_A_USER, "one look-up a person, however many devices");
+    let people = count / TOKENS_A_USER;
+    // A question that is asked while its answer is on the way to the region is asked again: a few of thousands.
+    let most = people + people.div_ceil(100);
+    assert!((people..=most).contains(&look_ups), "{look_ups} look-ups for {people} people");
 }
