@@ -359,7 +359,7 @@ fn a_slow_body_arrives_as_it_comes() {
 }
 
 #[test]
-fn a_venue_decision_that_nobody_can_make_yet_fails_closed() {
+fn a_venue_decision_that_nobody_can_make_fails_closed() {
     let backend = Backend::start();
     let edge = Edge::start(&backend);
     let token = token();
@@ -369,5 +369,11 @@ fn a_venue_decision_that_nobody_can_make_yet_fails_closed() {
     let mut client = edge.client();
     let cancel = client.request("POST", "/api/v1/events").bearer(&token).body("{}").send();
     cancel.expect_problem(503, "SERVICE_UNAVAILABLE");
-    assert_eq!(backend.hits(), 0);
+    let asked: Vec<_> = backend.received().into_iter().map(|received| received.target).collect();
+    let questions = [format!("/api/v1/venues/{USER}/check-access"), "/api/v1/venues/user".to_owned()];
+    assert_eq!(
+        asked,
+        questions.map(String::into_bytes),
+        "what reached a service are the edge's own questions"
+    );
 }
