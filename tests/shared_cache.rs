@@ -1,4 +1,4 @@
-//! What one node was told of a user, another node need not ask: through a real Redis, its lies and its death.
+//! What one node was told of a user or venue, another node need not ask: through a real Redis, its lies and its death.
 
 use crate::harness::token::{OTHER_USER, TENANT, USER, now};
 use crate::harness::{Backend, Command, Edge, RedisServer, Script, Token, eventually};
@@ -14,6 +14,7 @@ const MAC_KEY: &str = "one-key-for-all-nodes-of-this-test";
 /// auth-service, the other services and Redis, for as many nodes as a test wants.
 struct Platform {
     auth: Backend,
+    venue: Backend,
     services: Backend,
     redis: RedisServer,
 }
@@ -21,12 +22,16 @@ struct Platform {
 impl Platform {
     fn start() -> Platform {
         let auth = Backend::named("auth").on(LOOK_UP, record(USER, "venue-manager", "ACTIVE"));
-        Platform { auth, services: Backend::start(), redis: RedisServer::start() }
+        let venue = Backend::named("venue").on(&check_of(HALL), says(true, &["venue:read", "reports:view"]));
+        let venue =
+            venue.on(LIST, Script::answer(200, &[], json!([{ "id": HALL, "tenantId": TENANT }]).to_string()));
+        Platform { auth, venue, services: Backend::start(), redis: RedisServer::start() }
     }
 
     fn node(&self) -> Edge {
         Command::run(&self.services)
             .service("auth", &self.auth)
+            .service("venue", &self.venue)
             .set("AUTH_USER_CHECK", "always")
             .set("S2S_SERVICE_TOKEN", "a-fixed-service-token")
             .set("REDIS_URL", &self.redis.url())
@@ -38,15 +43,40 @@ impl Platform {
         self.auth.received().iter().filter(|received| received.target().starts_with(LOOK_UP)).count()
     }
 
+    /// Questions to venue-service.
+    fn venue_look_ups(&self) -> usize {
+        let is_question = |target: &str| target.ends_with("/check-access") || target == LIST;
+        self.venue.received().iter().filter(|received| is_question(received.target())).count()
+    }
+
+    fn is_in_redis(&self, key: &str) {
+        let exists = || self.redis.command(&["EXISTS", key]).starts_with(":1");
+        eventually("the value is in Redis", || exists().then_some(()));
+    }
+
     fn is_shared(&self, user: &str) {
-        let asked = ["EXISTS", &key(user)].map(str::to_owned);
-        let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-        eventually("the record is in Redis", || self.redis.command(&asked).starts_with(":1").then_some(()));
+        self.is_in_redis(&key(user));
     }
 
     fn role_at_the_service(&self) -> Option<String> {
         self.services.last().header("x-user-role").map(str::to_owned)
     }
+}
+
+const HALL: &str = "7e000000-0000-4000-8000-000000000001";
+const LIST: &str = "/api/v1/venues/user";
+
+fn check_of(venue: &str) -> String {
+    format!("/api/v1/venues/{venue}/check-access")
+}
+
+fn says(access: bool, permissions: &[&str]) -> Script {
+    let document = json!({ "hasAccess": access, "role": "manager", "permissions": permissions });
+    Script::answer(200, &[("content-type", "application/json")], document.to_string())
+}
+
+fn access_key() -> String {
+    format!("cache:venue:access:{TENANT}:{USER}:{HALL}")
 }
 
 fn key(user: &str) -> String {
@@ -197,4 +227,56 @@ fn a_redis_that_hangs_delays_a_look_up_by_a_moment_only() {
         assert!(began.elapsed() < Duration::from_secs(2), "{user}: {:?}", began.elapsed());
     }
     assert_eq!(platform.look_ups(), 1 + users.len());
+}
+
+#[test]
+fn what_a_user_may_do_at_a_venue_is_asked_by_one_node_for_all() {
+    let platform = Platform::start();
+    platform.auth.script(LOOK_UP, record(USER, "customer", "ACTIVE"));
+    let nodes = [platform.node(), platform.node()];
+    let token = Token::valid().build();
+    let (settings, dashboard) =
+        (format!("/api/v1/venues/{HALL}/settings"), format!("/api/v1/venues/{HALL}/dashboard"));
+    nodes[0].fetch_as(&token, &settings).expect_status(200);
+    platform.is_in_redis(&access_key());
+    nodes[1].fetch_as(&token, &settings).expect_status(200);
+    nodes[1].fetch_as(&token, &dashboard).expect_status(200);
+    assert_eq!(platform.venue_look_ups(), 1, "with all permissions");
+    // The venue changes: what was said under its older generation counts for no node that has not heard it.
+    platform.redis.command(&["INCR", &format!("cache:venue:gen:{HALL}")]);
+    platform.venue.script(&check_of(HALL), says(false, &[]));
+    let third = platform.node();
+    third.fetch_as(&token, &settings).expect_status(404);
+    assert_eq!(platform.venue_look_ups(), 2);
+}
+
+#[test]
+fn whether_a_user_is_staff_is_asked_by_one_node_for_all() {
+    let platform = Platform::start();
+    platform.auth.script(LOOK_UP, record(USER, "customer", "ACTIVE"));
+    let nodes = [platform.node(), platform.node()];
+    let token = Token::valid().build();
+    for node in &nodes {
+        node.fetch_as(&token, "/api/v1/integrations/list").expect_status(200);
+        platform.is_in_redis(&format!("cache:venue:list:{TENANT}:{USER}"));
+    }
+    assert_eq!(platform.venue_look_ups(), 1);
+}
+
+#[test]
+fn a_forged_access_to_a_venue_has_no_effect_and_is_reported() {
+    let platform = Platform::start();
+    platform.auth.script(LOOK_UP, record(USER, "customer", "ACTIVE"));
+    platform.venue.script(&check_of(HALL), says(false, &[]));
+    let edge = platform.node();
+    let forged = json!({ "a": true, "role": "owner", "perms": ["*"], "gen": 0 }).to_string();
+    platform.redis.command(&["SET", &access_key(), &forged, "EX", "600"]);
+    edge.fetch_as(&Token::valid().build(), &format!("/api/v1/venues/{HALL}/settings")).expect_status(404);
+    assert_eq!(platform.venue_look_ups(), 1);
+    eventually("the forged value is reported", || {
+        let records = edge.log_records();
+        records
+            .into_iter()
+            .find(|record| record["event"] == "cache_value_forged" && record["what"] == "venue_access")
+    });
 }
