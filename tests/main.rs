@@ -6,6 +6,7 @@ mod harness;
 mod routes;
 mod authentication;
 mod users;
+mod remote_validation;
 mod shared_cache;
 mod venues;
 mod staff_changes;

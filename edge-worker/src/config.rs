@@ -70,6 +70,8 @@ pub struct WorkerSettings {
 pub struct UserSettings {
     pub check: lookups::identity::UserCheck,
     pub outage_policy: lookups::identity::OutagePolicy,
+    /// `AUTH_REMOTE_VALIDATE`.
+    pub remote_validate: bool,
     pub revocation_cold: redis::ColdPolicy,
     /// Whether venue-service is asked for one permission at a time.
     pub venue_access: lookups::identity::VenueAccessMode,

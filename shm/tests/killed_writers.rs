@@ -289,6 +289,7 @@ fn token(number: u64) -> CachedToken {
         issued_at: NOW - 1,
         not_before: NOW,
         expires_at: NOW + 1 + i64::try_from(random.below(1_000)).expect("small"),
+        validated_at: NOW - 2,
         key: random.next(),
         settings: random.next(),
     }

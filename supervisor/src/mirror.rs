@@ -176,9 +176,9 @@ impl Withdrawals {
     }
 
     /// For what every node finds out by itself.
-    pub fn apply_here(&self, event: &Event) {
+    pub fn apply_here(&self, event: &Event, source: RevocationSource) {
         // A full table has said so itself, in a critical event.
-        let _ = self.mirror.apply(event, RevocationSource::Legacy);
+        let _ = self.mirror.apply(event, source);
     }
 
     /// `reason` says why, in a word.

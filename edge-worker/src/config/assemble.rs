@@ -50,6 +50,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         users: UserSettings {
             check: identity.user_check,
             outage_policy: identity.outage_policy,
+            remote_validate: identity.remote_validate,
             revocation_cold: supervisor.revocation_cold_policy,
             venue_access: identity.venue_access_mode,
             cross_tenant_admin: lookup.flag("CROSS_TENANT_ADMIN"),

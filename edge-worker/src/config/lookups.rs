@@ -9,8 +9,6 @@ use super::rule::Rule;
 use super::services::ServiceId;
 use super::settings::Setting;
 
-const FEATURE: &str = "the remote check of tokens";
-
 pub(super) const SETTINGS: &[Setting] = &[
     Setting::new(
         "AUTH_USER_CHECK",
@@ -46,8 +44,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("AUTH_USER_PATH", "lookups.user_path", Rule::Template(&["userId"]), "User record of auth-service")
         .preset("/auth/internal/users/{userId}"),
     Setting::new("AUTH_VALIDATE_PATH", "lookups.validate_path", Rule::Template(&[]), "Token check of auth-service: GET with the token as bearer, or POST `{token}` if the path ends in /validate")
-        .preset("/auth/verify")
-        .later(FEATURE),
+        .preset("/auth/verify"),
     Setting::new(
         "VENUE_ACCESS_PATH",
         "lookups.venue_access_path",
@@ -73,10 +70,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "AUTH_REMOTE_VALIDATE",
         "lookups.remote_validate",
         Rule::Flag,
-        "Have auth-service check each new token, and again every 60 s",
+        "Have auth-service check each new token, and again every 60 s; without an answer AUTH_OUTAGE_POLICY decides",
     )
-    .preset("false")
-    .later(FEATURE),
+    .preset("false"),
     Setting::new(
         "AUTH_OUTAGE_POLICY",
         "lookups.outage_policy",

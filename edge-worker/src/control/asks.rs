@@ -41,6 +41,8 @@ pub enum Question {
     FirstSight { token: Named, bearer: Secret<String>, expires_at: UnixSeconds },
     /// Is this a key of the platform's, and of which venue?
     ApiKey { key: Secret<String> },
+    /// Does auth-service still accept this token?
+    Token { user: Person, token: Named, expires_at: UnixSeconds, bearer: Secret<String> },
     /// Not a question: a token may be proven by a key that the node does not have yet. The set comes before the answer.
     Keys,
 }
@@ -100,6 +102,7 @@ pub enum Answer {
     Withdrawn,
     FirstSight(SightAnswer),
     ApiKey(KeyAnswer),
+    Token(ValidationAnswer),
     /// The set of keys is as new as it may be.
     Keys,
     /// The supervisor has as many asks as it can take.
@@ -169,8 +172,17 @@ impl Answer {
                 | Self::VenueList(ListAnswer::Outage)
                 | Self::FirstSight(SightAnswer::Outage)
                 | Self::ApiKey(KeyAnswer::Outage)
+                | Self::Token(ValidationAnswer::Outage)
         )
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValidationAnswer {
+    Valid,
+    Refused,
+    Outage,
 }
 
 /// Why an ask has no answer. What follows from it is the asking stage's to say: never a grant.
@@ -186,7 +198,7 @@ pub enum Unanswered {
 
 /// `question` of `gateway_lookups_total`, by [`Question::number`].
 pub const QUESTIONS: &[&str] =
-    &["user", "venue_access", "withdraw", "venue_list", "first_sight", "api_key", "keys"];
+    &["user", "venue_access", "withdraw", "venue_list", "first_sight", "api_key", "keys", "token"];
 
 impl Question {
     /// The number of its kind, which is stored in the region: kinds are appended, never renumbered.
@@ -200,6 +212,7 @@ impl Question {
             Self::FirstSight { .. } => 4,
             Self::ApiKey { .. } => 5,
             Self::Keys => 6,
+            Self::Token { .. } => 7,
         }
     }
 
@@ -208,7 +221,7 @@ impl Question {
     #[must_use]
     pub fn deadline_ms(&self) -> u64 {
         match self {
-            Self::User { .. } | Self::Keys => 5_250,
+            Self::User { .. } | Self::Token { .. } | Self::Keys => 5_250,
             Self::VenueAccess { .. } | Self::VenueList { .. } => 3_250,
             Self::Withdraw { .. } => 1_000,
             // The mirror serves without it, so nobody waits for long.

@@ -136,6 +136,7 @@ impl Claims {
             issued_at: self.issued_at,
             not_before: self.not_before,
             expires_at: self.expires_at,
+            validated_at: 0,
             key: self.key,
             settings: self.settings,
         })

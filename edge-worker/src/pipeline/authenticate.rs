@@ -105,6 +105,21 @@ pub fn remember(
     Some(cache.store(slot, &digest, cached, now))
 }
 
+/// Keeps with the token that auth-service accepts it at `now`.
+///
+/// `None` if the token is longer than the cache holds.
+pub fn confirm(
+    (principal, authorization): (&Principal, Authorization<'_>),
+    verifier: &Verifier,
+    cache: &TokenCache,
+    slot: WorkerSlot,
+    now: UnixSeconds,
+) -> Option<Placed> {
+    let Evidence::Cached(cached) = &principal.evidence else { return None };
+    let digest = verifier.digest(bearer(authorization).ok()?);
+    Some(cache.store(slot, &digest, &CachedToken { validated_at: now, ..*cached }, now))
+}
+
 impl Principal {
     /// `sub`.
     #[must_use]
@@ -156,6 +171,15 @@ impl Principal {
         match &self.evidence {
             Evidence::Cached(token) => token.issued_at,
             Evidence::Verified(claims) => claims.issued_at,
+        }
+    }
+
+    /// When auth-service last accepted the token; 0 if it was not asked, or the answer could not be kept.
+    #[must_use]
+    pub fn validated_at(&self) -> UnixSeconds {
+        match &self.evidence {
+            Evidence::Cached(token) => token.validated_at,
+            Evidence::Verified(_) => 0,
         }
     }
 

@@ -1,8 +1,8 @@
 //! THE ORDER in which a request is decided. Each stage is passed once, left to right:
 //!
-//! parse -> route -> door -> authenticate (renewal, where newer keys could prove the token) -> revocation -> user ->
-//! target tenant -> api_key -> authorise (venue, where that decides) -> body (where the row has it read) -> circuit ->
-//! forward -> respond -> account
+//! parse -> route -> door -> authenticate (renewal, where newer keys could prove the token) -> revocation ->
+//! validation -> user -> target tenant -> api_key -> authorise (venue, where that decides) -> body (where the row has
+//! it read) -> circuit -> forward -> respond -> account
 //!
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
@@ -16,6 +16,7 @@ pub mod door;
 pub mod authenticate;
 pub mod renewal;
 pub mod revocation;
+pub mod validation;
 pub mod user;
 pub mod target_tenant;
 pub mod api_key;
@@ -248,6 +249,7 @@ async fn establish(
     let outage =
         user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, request, matched));
     let person = || person(&principal, ledger, (claimed, bytes));
+    validation::check(worker, (&principal, authorization), outage, &person).await?;
     let role = user::check(worker, &user, outage, person).await?;
     if let Some(role) = role.filter(|role| *role != principal.role()) {
         ledger.principal = Some(Rc::new(Principal::clone(&principal).recorded_as(role)));

@@ -6,9 +6,10 @@
 
 use super::authenticate::{self, Authorization, Principal};
 use super::rejection::Rejection;
+use super::withdraw;
 use crate::clock::UnixSeconds;
 use crate::config::redis::ColdPolicy;
-use crate::control::asks::{Answer, Named, Question, SightAnswer};
+use crate::control::asks::{Answer, Question, SightAnswer};
 use crate::identity::digests::Digests;
 use crate::identity::fault::TokenFault;
 use crate::worker::Worker;
@@ -59,10 +60,7 @@ pub async fn first_sight(
     if !worker.settings.users.older_blacklist {
         return Ok(());
     }
-    let token = match principal.jti() {
-        Some(jti) => Named::Jti(jti.to_owned()),
-        None => Named::Sha256(authenticate::whole_token(authorization)),
-    };
+    let token = withdraw::name(principal, || authenticate::whole_token(authorization));
     let bearer = authenticate::presented(authorization);
     let question = Question::FirstSight { token, bearer, expires_at: principal.expires_at() };
     match worker.ask(question).await {

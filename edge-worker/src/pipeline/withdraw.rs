@@ -41,10 +41,7 @@ pub fn of(
     };
     match (service, method, path) {
         (Confirming::Auth, Method::Post, b"/auth/logout") => {
-            let token = match principal.jti() {
-                Some(jti) => Named::Jti(jti.to_owned()),
-                None => Named::Sha256(whole_token()),
-            };
+            let token = name(principal, whole_token);
             Some(Withdrawal::Token { token, expires_at: principal.expires_at() })
         }
         (Confirming::Auth, Method::Delete, b"/auth/sessions/all")
@@ -75,3 +72,12 @@ fn venue(service: Confirming, method: Method, path: &[u8]) -> Option<Uuid> {
 
 #[cfg(test)]
 mod tests;
+
+/// How the principal's token is called.
+#[must_use]
+pub fn name(principal: &Principal, whole_token: impl FnOnce() -> String) -> Named {
+    match principal.jti() {
+        Some(jti) => Named::Jti(jti.to_owned()),
+        None => Named::Sha256(whole_token()),
+    }
+}

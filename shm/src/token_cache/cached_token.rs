@@ -19,6 +19,8 @@ pub struct CachedToken {
     pub issued_at: i64,
     pub not_before: i64,
     pub expires_at: i64,
+    /// When auth-service was last asked about the token and accepted it: seconds since 1970, 0 for never.
+    pub validated_at: i64,
     /// Fingerprint of the key that verified it.
     pub key: u64,
     /// Fingerprint of the settings it was verified under.
@@ -96,6 +98,7 @@ impl CachedToken {
             self.issued_at.cast_unsigned(),
             self.not_before.cast_unsigned(),
             self.expires_at.cast_unsigned(),
+            self.validated_at.cast_unsigned(),
             self.key,
             self.settings,
         ];
@@ -107,7 +110,7 @@ impl CachedToken {
     /// The token that `words` hold; `None` if they hold anything else, down to the last word.
     pub(super) fn decode(words: &[u64]) -> Option<CachedToken> {
         let (fixed, mut rest) = words.split_first_chunk::<FIXED_WORDS>()?;
-        let [shape, issued_at, not_before, expires_at, key, settings] = *fixed;
+        let [shape, issued_at, not_before, expires_at, validated_at, key, settings] = *fixed;
         let [sub, tenant, jti, permissions, role_low, role_high, 0, 0] = shape.to_le_bytes() else {
             return None;
         };
@@ -120,6 +123,7 @@ impl CachedToken {
             issued_at: issued_at.cast_signed(),
             not_before: not_before.cast_signed(),
             expires_at: expires_at.cast_signed(),
+            validated_at: validated_at.cast_signed(),
             key,
             settings,
         };
@@ -134,7 +138,7 @@ pub const TENANT_BYTES_MAX: usize = 64;
 /// Longest `jti` that is cached, in bytes.
 pub const JTI_BYTES_MAX: usize = 64;
 
-const FIXED_WORDS: usize = 6;
+const FIXED_WORDS: usize = 7;
 const IDS_A_WORD: usize = 4;
 
 /// Words that the longest token takes.

@@ -29,6 +29,7 @@ fn token(number: u8, expires_at: i64) -> CachedToken {
         issued_at: NOW - 1,
         not_before: -1,
         expires_at,
+        validated_at: 7,
         key: 7,
         settings: u64::MAX,
     }

@@ -55,6 +55,7 @@ fn settings() -> WorkerSettings {
         users: UserSettings {
             check: UserCheck::Off,
             outage_policy: OutagePolicy::Deny,
+            remote_validate: false,
             revocation_cold: ColdPolicy::Serve,
             venue_access: VenueAccessMode::Bearer,
             cross_tenant_admin: false,

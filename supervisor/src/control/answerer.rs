@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod shared;
+mod tokens;
 mod users;
 mod venues;
 
@@ -28,6 +29,7 @@ use edge_worker::control::asks::{Answer, Named, Person, Question, SightAnswer, W
 use edge_worker::control::key_set::KeySet;
 use edge_worker::identity::digests::Digests;
 use edge_worker::identity::roles::RoleIds;
+use edge_worker::telemetry::labels::RevocationSource;
 use shared::Shared;
 use shm::SupervisorRegion;
 use std::sync::Arc;
@@ -114,6 +116,9 @@ impl Answerer {
                 self.withdraw(withdrawal);
                 Answer::Withdrawn
             }
+            Question::Token { user, token, expires_at, bearer } => {
+                Answer::Token(self.token(user, token, expires_at, bearer).await)
+            }
             Question::Keys => {
                 self.wishes.fetch().await;
                 Answer::Keys
@@ -149,7 +154,7 @@ impl Answerer {
         let Some(legacy) = &self.legacy else { return SightAnswer::Unlisted };
         match legacy.first_sight(token.clone(), raw, exp).await {
             Ok(true) => {
-                self.withdrawals.apply_here(&Event::Token { token, exp });
+                self.withdrawals.apply_here(&Event::Token { token, exp }, RevocationSource::Legacy);
                 SightAnswer::Listed
             }
             Ok(false) => SightAnswer::Unlisted,
