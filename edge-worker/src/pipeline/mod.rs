@@ -288,9 +288,10 @@ fn choose_tenant(
     ledger: &mut Ledger,
 ) -> Result<Option<TargetTenant>, Rejection> {
     let (users, tokens) = (&worker.settings.users, &worker.settings.tokens);
-    let Some(principal) = ledger.principal.clone().filter(|_| users.cross_tenant_admin) else {
+    if !users.cross_tenant_admin {
         return Ok(None);
-    };
+    }
+    let Some(principal) = ledger.principal.clone() else { return Ok(None) };
     let proof = match (users.check, recorded) {
         (UserCheck::Off, _) | (_, Some(_)) => Proof::Complete,
         (UserCheck::Always | UserCheck::Async, None) => Proof::Claimed,
