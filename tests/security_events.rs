@@ -1,7 +1,7 @@
 //! Every security event, provoked through the listener: its line in the log, its count, and nothing secret in either.
 
-use crate::harness::token::{JTI, Key, OTHER_TENANT, TENANT, USER};
-use crate::harness::{Backend, Command, Edge, Script, Token, eventually};
+use crate::harness::token::{JTI, Key, OTHER_TENANT, OTHER_USER, TENANT, USER};
+use crate::harness::{Backend, Command, Edge, RedisServer, Script, Token, eventually};
 use serde_json::{Value, json};
 
 const ROW: &str = "/api/v1/tickets";
@@ -228,6 +228,60 @@ fn a_user_whose_record_is_of_another_tenant_is_critical() {
     assert_eq!((&line["requestId"], &line["level"]), (&"asked-2".into(), &"error".into()));
     assert!(line["traceId"].as_str().is_some_and(|id| id.len() == 32), "{line}");
     edge.counts("gateway_auth_failures_total", &[("reason", "user_not_found")], 1);
+    says_nothing_secret(&edge, &[token]);
+}
+
+#[test]
+fn a_denied_venue_says_which_and_a_service_that_cannot_tell_is_no_event() {
+    let venue = Backend::named("venue");
+    let denied = json!({ "hasAccess": false, "role": null, "permissions": [] }).to_string();
+    venue.script("/api/v1/venues", Script::answer(200, &[("content-type", "application/json")], denied));
+    let services = Backend::start();
+    let edge = Command::run(&services).service("venue", &venue).start();
+    let token = Token::valid().build();
+    edge.fetch_as(&token, &format!("/api/v1/venues/{}/dashboard", VENUE.to_uppercase())).expect_status(404);
+    let line = only(&edge, "venue_access_denied", "high");
+    assert_eq!((&line["venueId"], &line["permission"]), (&VENUE.into(), &"reports:view".into()));
+    assert_eq!((&line["userId"], &line["level"]), (&USER.into(), &"warn".into()));
+    venue.script("/api/v1/venues", Script::answer(500, &[], ""));
+    let other = "0190e2f4-aaaa-7bbb-8ccc-00112233aabc";
+    edge.fetch_as(&token, &format!("/api/v1/venues/{other}/settings")).expect_status(503);
+    edge.fetch_as(&token, "/api/v1/venues/no-uuid/settings").expect_status(404);
+    edge.counts("gateway_security_events_total", &[], 1);
+    says_nothing_secret(&edge, &[token]);
+}
+
+#[test]
+fn a_superadmin_in_another_tenant_is_audited_with_both_tenants() {
+    let backend = Backend::start();
+    let edge = Command::run(&backend).set("CROSS_TENANT_ADMIN", "true").start();
+    let token = Token::of_role("superadmin").build();
+    let mut client = edge.client();
+    let request = client.request("GET", ROW).bearer(&token).header("x-target-tenant-id", OTHER_TENANT);
+    request.send().expect_status(200);
+    let line = only(&edge, "cross_tenant_override", "high");
+    assert_eq!((&line["tenantId"], &line["targetTenantId"]), (&TENANT.into(), &OTHER_TENANT.into()));
+    assert_eq!((&line["role"], &line["userId"]), (&"superadmin".into(), &USER.into()));
+}
+
+#[test]
+fn api_keys_that_nobody_has_or_of_another_venue_are_events_and_stay_out_of_the_log() {
+    const KEY: &str = "vk_live.0123456789abcdef-0123456789ABCDEF";
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    redis.command(&["SET", &format!("api:key:{KEY}"), &json!({ "venueId": OTHER_USER }).to_string()]);
+    let edge = Command::run(&backend).set("REDIS_URL", &redis.url()).start();
+    let token = Token::valid().build();
+    let foreign = KEY.replace("vk_live", "vk_fake");
+    for key in [KEY, &foreign] {
+        let mut client = edge.client();
+        let request = client.request("GET", &format!("/api/v1/venues/{VENUE}")).bearer(&token);
+        request.header("x-api-key", key).send().expect_status(403);
+    }
+    only(&edge, "invalid_api_key", "medium");
+    let line = only(&edge, "cross_venue_api_attempt", "critical");
+    assert_eq!((&line["userId"], &line["level"]), (&USER.into(), &"error".into()));
+    edge.counts("gateway_lookups_total", &[("question", "api_key"), ("result", "answered")], 2);
+    assert!(edge.log_lines().iter().all(|line| !line.contains("0123456789abcdef")), "a key is a credential");
     says_nothing_secret(&edge, &[token]);
 }
 

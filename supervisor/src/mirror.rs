@@ -229,3 +229,6 @@ pub fn follow(settings: &RedisSettings, mirror: Mirror, publisher: Publisher) ->
     }));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

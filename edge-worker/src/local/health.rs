@@ -16,11 +16,11 @@ pub enum Detail {
     Full,
 }
 
-/// `/health`. Degraded is: a service cannot be reached. (Breakers and limiter count here once they exist.)
+/// `/health`. Degraded is: a service or Redis cannot be reached. (Breakers and limiter count here once they exist.)
 pub fn health(node: &Node<'_>, detail: Detail, body: &mut Vec<u8>) -> u16 {
-    let unreachable = (0..node.services.len())
-        .filter_map(|index| u8::try_from(index).ok())
-        .any(|index| node.readiness.state(Check::Service(index)).state == State::Error);
+    let services = (0..node.services.len()).filter_map(|index| u8::try_from(index).ok()).map(Check::Service);
+    let unreachable =
+        services.chain([Check::Redis]).any(|check| node.readiness.state(check).state == State::Error);
     let mut time = Vec::with_capacity(24);
     write_time(node.wall_ms, &mut time);
     let summary = Health {
@@ -99,10 +99,13 @@ impl<'a> Figures<'a> {
     fn of(node: &Node<'a>) -> Self {
         let workers: Vec<Worker> =
             (0..).zip(node.workers).filter_map(|(slot, block)| worker(slot, block, node)).collect();
-        let dependencies = (0..=u8::MAX).zip(node.services).map(|(index, service)| {
-            let check = node.readiness.state(Check::Service(index));
+        let redis = node.revocations.map(|_| (Check::Redis, "redis"));
+        let services = (0..=u8::MAX).zip(node.services);
+        let services = services.map(|(index, service)| (Check::Service(index), service.name.as_str()));
+        let dependencies = redis.into_iter().chain(services).map(|(check, name)| {
+            let check = node.readiness.state(check);
             Reachability {
-                service: &service.name,
+                service: name,
                 status: state_word(check.state),
                 latency_ms: f64::from(check.latency_us) / 1000.0,
             }

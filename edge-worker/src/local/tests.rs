@@ -248,6 +248,17 @@ fn the_detail_of_health_shows_workers_and_dependencies() {
 }
 
 #[test]
+fn a_redis_that_does_not_answer_makes_the_node_degraded() {
+    let bench = Bench::following(Completeness::Complete);
+    let detail = || read(|body| health(&bench.node(), Detail::Full, body)).1;
+    let first = |body: &Value| body["dependencies"][0].clone();
+    assert_eq!(detail()["status"], "ok");
+    assert_eq!(first(&detail()), json!({"service": "redis", "status": "ok", "latencyMs": 0.0}));
+    bench.set(Check::Redis, State::Error);
+    assert_eq!((&detail()["status"], &first(&detail())["status"]), (&json!("degraded"), &json!("error")));
+}
+
+#[test]
 fn the_health_of_a_service_is_its_last_probe() {
     let bench = Bench::new();
     let of = |service: u8| read(|body| service_health(&bench.node(), ServiceId(service), body));

@@ -9,6 +9,7 @@ use super::authenticate::Principal;
 use super::authorise::Grant;
 use super::parse::RequestIds;
 use super::rejection::Rejection;
+use super::target_tenant::TargetTenant;
 use crate::clock::{self, Nanos};
 use crate::config::routes::{Local, Target};
 use crate::config::services::ServiceId;
@@ -43,6 +44,8 @@ pub struct Ledger {
     events: EventSet,
     /// The venue that they are about.
     venue: Option<[u8; 16]>,
+    /// The tenant that was acted in, if that is not the principal's.
+    target_tenant: Option<TargetTenant>,
     closed: bool,
 }
 
@@ -112,6 +115,7 @@ impl Ledger {
             principal: None,
             events: EventSet::NONE,
             venue: None,
+            target_tenant: None,
             closed: false,
         }
     }
@@ -154,6 +158,7 @@ impl Ledger {
         if let Ok(grant) = decision {
             let Some(bypass) = grant.bypass() else { return };
             self.events.insert(SecurityEvent::of_bypass(bypass));
+            self.target_tenant = grant.target_tenant().cloned();
         }
         self.venue = venue();
     }
@@ -278,6 +283,7 @@ impl Ledger {
             events: self.events,
             permission: self.permission(),
             venue: self.venue,
+            target_tenant: self.target_tenant.as_ref().map_or(b"", |tenant| tenant.as_str().as_bytes()),
             line,
             worker: self.worker.slot.index() as u8,
         };

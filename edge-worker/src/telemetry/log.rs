@@ -61,6 +61,8 @@ pub struct AccessRecord<'a> {
     pub permission: u16,
     /// The venue that the events are about.
     pub venue: Option<[u8; 16]>,
+    /// The tenant that a superadmin chose to act in; empty for the token's own.
+    pub target_tenant: &'a [u8],
     pub line: AccessLine,
     /// The worker's slot.
     pub worker: u8,
@@ -83,9 +85,9 @@ const KIND: u64 = 0xA2;
 /// Flags of the fourth byte.
 const WITH_VENUE: u8 = 1;
 const LINE_OMITTED: u8 = 2;
-const TEXTS: usize = 5;
+const TEXTS: usize = 6;
 const TEXT_LIMITS: [usize; TEXTS] =
-    [TEXT_BYTES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MAX, USER_AGENT_BYTES_MAX];
+    [TEXT_BYTES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MAX, USER_AGENT_BYTES_MAX, TEXT_BYTES_MAX];
 const TEXT_WORDS_MAX: usize = TEXTS * TEXT_BYTES_MAX / 8;
 
 const _: () =
@@ -97,7 +99,14 @@ impl AccessRecord<'_> {
     /// Writes the record and returns the number of words it takes.
     #[must_use]
     pub fn encode(&self, words: &mut [u64; RECORD_WORDS_MAX]) -> usize {
-        let texts = [self.request_id, self.correlation_id, self.user, self.tenant, self.user_agent];
+        let texts = [
+            self.request_id,
+            self.correlation_id,
+            self.user,
+            self.tenant,
+            self.user_agent,
+            self.target_tenant,
+        ];
         let reason = self.rejection.map_or(Reason::NONE, Reason::of).number();
         let flags = match self.line {
             AccessLine::Written => 0,
@@ -206,6 +215,7 @@ pub struct AccessView<'a> {
     pub events: EventSet,
     pub permission: u16,
     pub venue: Option<u128>,
+    pub target_tenant: &'a [u8],
     pub line: AccessLine,
     pub worker: u8,
 }
@@ -255,6 +265,7 @@ impl<'a> AccessView<'a> {
             events: EventSet::from_number(header[12] as u32),
             permission: half(header[12], 2),
             venue,
+            target_tenant: text(5)?,
             line: if flags & LINE_OMITTED == 0 { AccessLine::Written } else { AccessLine::Omitted },
             worker: byte(header[0], 2),
         })

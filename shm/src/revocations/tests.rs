@@ -28,6 +28,20 @@ fn twin(number: u64) -> [u8; 32] {
     words.concat().try_into().expect("four words")
 }
 
+#[test]
+fn places_are_taken_until_a_sweep_frees_them() {
+    let (revocations, writer) = small();
+    assert_eq!(revocations.taken(), Taken::default());
+    for number in [1, 2, 2] {
+        let _ = revocations.revoke_token(&writer, &digest(number), LATER, NOW);
+    }
+    let cutoff = Cutoff::new(NOW, None);
+    let _ = revocations.raise_not_before(&writer, (Scope::User, &digest(3)), cutoff, LATER, NOW);
+    assert_eq!(revocations.taken(), Taken { tokens: 2, cutoffs: 1 });
+    revocations.sweep(&writer, LATER);
+    assert_eq!(revocations.taken(), Taken::default());
+}
+
 const REVOKED: Verdict = Verdict::Revoked(Cause::Token);
 
 #[test]

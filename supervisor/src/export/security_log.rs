@@ -93,3 +93,6 @@ fn say(reports: Vec<Report>) {
         tracing::warn!(kind = kind.word(), suppressed, period_s, "log lines suppressed");
     }
 }
+
+#[cfg(test)]
+mod tests;

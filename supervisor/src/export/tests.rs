@@ -70,6 +70,7 @@ impl Bench {
             events: EventSet::NONE,
             permission: 0,
             venue: None,
+            target_tenant: b"",
             line: AccessLine::Written,
             worker: slot as u8,
         };

@@ -7,7 +7,7 @@ use crate::telemetry::security_events::{SecurityEvent, Severity};
 
 /// `msg` of these lines.
 pub const MESSAGE: &str = "security event";
-/// No line is longer: ids, subject and tenant hold at most 128 bytes each, none of which is escaped, and a template
+/// No line is longer: ids, subject and tenants hold at most 128 bytes each, none of which is escaped, and a template
 /// has the length of its row.
 pub const LINE_BYTES_MAX: usize = 1_536;
 
@@ -36,6 +36,7 @@ pub fn write_json(view: &AccessView<'_>, event: SecurityEvent, names: &mut NameT
     word(b",\"path\":\"", names.find(view.route).unwrap_or(b"unmatched"), line);
     text(b",\"userId\":\"", view.user, line);
     text(b",\"tenantId\":\"", view.tenant, line);
+    text(b",\"targetTenantId\":\"", view.target_tenant, line);
     if let Some(role) = names.find(view.role) {
         word(b",\"role\":\"", role, line);
     }

@@ -34,6 +34,7 @@ fn record() -> AccessRecord<'static> {
         events: EventSet::NONE,
         permission: 0,
         venue: None,
+        target_tenant: b"",
         line: AccessLine::Written,
         worker: 5,
     }
@@ -117,6 +118,7 @@ fn a_security_event_says_who_did_what_where() {
         rejection: Some(Rejection::Forbidden(crate::pipeline::rejection::Denial::Staff)),
         venue: Some(0x0190_e2f4_aaaa_7bbb_8ccc_0011_2233_aabb_u128.to_be_bytes()),
         permission: role,
+        target_tenant: b"1c2d3e4f-0000-4000-8000-0000000000ee",
         line: AccessLine::Omitted,
         ..record()
     };
@@ -141,6 +143,7 @@ fn a_security_event_says_who_did_what_where() {
         "path": "/api/v1/venues/{venueId}",
         "userId": "1c2d3e4f-0000-4000-8000-000000000001",
         "tenantId": "1c2d3e4f-0000-4000-8000-0000000000ff",
+        "targetTenantId": "1c2d3e4f-0000-4000-8000-0000000000ee",
         "role": "customer",
         "clientIp": "203.0.113.7",
         "venueId": "0190e2f4-aaaa-7bbb-8ccc-00112233aabb",
@@ -168,6 +171,7 @@ fn the_longest_line_of_an_event_is_within_its_bound() {
         correlation_id: &long,
         user: &long,
         tenant: &long,
+        target_tenant: &long,
         trace_id: [0xFF; 16],
         span_id: [0xFF; 8],
         client: "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().expect("an address"),
@@ -248,6 +252,8 @@ fn long_texts_are_cut_and_the_longest_record_fits() {
         user: &long,
         tenant: &long,
         user_agent: &long,
+        target_tenant: &long,
+        venue: Some([0xFF; 16]),
         ..record()
     };
     let mut words = [0; RECORD_WORDS_MAX];
@@ -309,7 +315,7 @@ fn a_record_that_is_not_ours_is_skipped() {
         copy[index] = word;
         copy
     };
-    for odd in [changed(0, 0), changed(3, u64::MAX), changed(11, u64::MAX), changed(11, words[11] | 1 << 40)]
+    for odd in [changed(0, 0), changed(3, u64::MAX), changed(11, u64::MAX), changed(11, words[11] | 1 << 48)]
     {
         assert!(!decodes(&odd[..length], &mut scratch));
     }
@@ -359,17 +365,17 @@ proptest! {
 
     #[test]
     fn every_text_comes_back_as_it_was(
-        texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..=128), 5),
+        texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..=128), 6),
     ) {
         let record = AccessRecord {
             request_id: &texts[0], correlation_id: &texts[1], user: &texts[2], tenant: &texts[3],
-            user_agent: &texts[4], ..record()
+            user_agent: &texts[4], target_tenant: &texts[5], ..record()
         };
         let mut words = [u64::MAX; RECORD_WORDS_MAX];
         let length = record.encode(&mut words);
         let mut scratch = Scratch::default();
         let view = AccessView::decode(&words[..length], &mut scratch).expect("it was written here");
-        let found = [view.request_id, view.correlation_id, view.user, view.tenant, view.user_agent];
+        let found = [view.request_id, view.correlation_id, view.user, view.tenant, view.user_agent, view.target_tenant];
         prop_assert_eq!(found.map(<[u8]>::to_vec).to_vec(), texts);
     }
 

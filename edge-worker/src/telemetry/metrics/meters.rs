@@ -24,6 +24,8 @@ pub struct Meters {
     routes: Box<[RouteMeters]>,
     services: Box<[ServiceMeters]>,
     fixed: [Cell<Option<CounterIndex>>; FIXED],
+    /// By cache and by what it said.
+    caches: [[Cell<Option<CounterIndex>>; CACHE_METRICS.len()]; Cache::WORDS.len()],
     validations: [Cell<Option<HistogramIndex>>; 3],
     loop_lag: Cell<Option<HistogramIndex>>,
 }
@@ -59,15 +61,16 @@ struct CallMeters {
 /// A small map from the last label to its cell; 0 is a free place.
 struct Statuses([Cell<(u16, Option<CounterIndex>)>; STATUSES]);
 
-/// Counters of the warm path that have one fixed label, by place in `Meters::fixed`.
+/// Results of `gateway_auth_attempts_total`, by place in `Meters::fixed` and in `labels::ATTEMPTS`.
 #[derive(Clone, Copy)]
 enum Fixed {
     AttemptSuccess,
     AttemptFailure,
-    TokenHit,
-    TokenMiss,
 }
-const FIXED: usize = 4;
+const FIXED: usize = 2;
+
+/// In the order of `CacheResult`.
+const CACHE_METRICS: [Metric; 3] = [Metric::CacheHits, Metric::CacheMisses, Metric::CacheErrors];
 
 /// Places in `Meters::validations` and in `labels::VALIDATIONS`.
 const VALIDATION_HIT: usize = 0;
@@ -89,6 +92,7 @@ impl Meters {
                 .map(|name| ServiceMeters { name: *name, known: OnceCell::new() })
                 .collect(),
             fixed: Default::default(),
+            caches: Default::default(),
             validations: Default::default(),
             loop_lag: Cell::new(None),
         }
@@ -140,7 +144,7 @@ impl Meters {
 
     /// A token was verified. Counts the token cache too: only such tokens say how well it works.
     pub fn verified(&self, cache_hit: bool, duration_ns: u64) {
-        self.count_fixed(if cache_hit { Fixed::TokenHit } else { Fixed::TokenMiss });
+        self.cache(Cache::Token, if cache_hit { CacheResult::Hit } else { CacheResult::Miss });
         self.validation(if cache_hit { VALIDATION_HIT } else { VALIDATION_VERIFIED }, duration_ns);
     }
 
@@ -193,14 +197,11 @@ impl Meters {
         self.count(Metric::DangerousHeadersStripped, header as u16, 0, 1);
     }
 
-    /// A cache other than that of tokens was asked.
+    /// A cache was asked. On the warm path, so that the series are remembered.
     pub fn cache(&self, cache: Cache, result: CacheResult) {
-        let metric = match result {
-            CacheResult::Hit => Metric::CacheHits,
-            CacheResult::Miss => Metric::CacheMisses,
-            CacheResult::Error => Metric::CacheErrors,
-        };
-        self.count(metric, cache as u16, 0, 1);
+        let key = SeriesKey::new(CACHE_METRICS[result as usize].number(), cache as u16, 0, 0);
+        let cell = &self.caches[cache as usize][result as usize];
+        self.counters.add(remembered(cell, || self.counters.counter(key)), 1);
     }
 
     /// A question to the supervisor ended.
@@ -241,13 +242,7 @@ impl Meters {
     }
 
     fn count_fixed(&self, fixed: Fixed) {
-        let (metric, label) = match fixed {
-            Fixed::AttemptSuccess => (Metric::AuthAttempts, 0),
-            Fixed::AttemptFailure => (Metric::AuthAttempts, 1),
-            Fixed::TokenHit => (Metric::CacheHits, Cache::Token as u16),
-            Fixed::TokenMiss => (Metric::CacheMisses, Cache::Token as u16),
-        };
-        let key = SeriesKey::new(metric.number(), label, 0, 0);
+        let key = SeriesKey::new(Metric::AuthAttempts.number(), fixed as u16, 0, 0);
         let index = remembered(&self.fixed[fixed as usize], || self.counters.counter(key));
         self.counters.add(index, 1);
     }

@@ -30,11 +30,15 @@ Generated from `edge-worker/src/telemetry/security_events.rs`; `FLOODGATE_BLESS=
 
 Each event is a line of its own in the log, whatever `LOG_LEVEL` says, with `msg` \"security event\" and the fields
 `event`, `severity`, `requestId`, `correlationId`, `traceId`, `spanId`, `method`, `path` (the route's template),
-`userId`, `tenantId`, `role`, `clientIp`, `venueId`, `permission`, `reason` and `worker`; what does not apply is left
+`userId`, `tenantId`, `targetTenantId`, `role`, `clientIp`, `venueId`, `permission`, `reason` and `worker`; what does not apply is left
 out. User and tenant are those of a verified token. A request may have several events: what was noted of it stays,
 however it ends. The request's access line names the gravest.
 
-Every event counts in `gateway_security_events_total{event,severity}`, whether its line is written or not.
+What the supervisor sees itself (a record of another tenant, a forged value in Redis, a full table or outbox) has
+`event`, `severity` and what there is of `userId`, `tenantId`, `requestId`, `traceId` and `what`.
+
+Every event counts in `gateway_security_events_total{event,severity}`, whether its line is written or not, and even
+if a full journal loses its record (`gateway_journal_dropped_total`).
 
 ";
 
@@ -52,7 +56,8 @@ lines of all workers of a node meet, gives each kind of line a budget; a flood o
 | access lines of requests that the edge refused for the client's fault, all together | 2,000 | 100 |
 
 All events together write less than 20 GiB a day, if every one of them is flooded all day with lines of the greatest
-length; what a client without a token can cause is about a tenth of it. Lines left out are counted in
+length; what clients without a token can cause is about an eighth of it. Access lines of refusals are of some 450 bytes
+mostly, so that their budget is 4 GB a day. Lines left out are counted in
 `gateway_log_lines_suppressed_total{kind}`, and every 10 s the line \"log lines suppressed\" says how many of which
 `kind` there were.
 ";
