@@ -3,6 +3,7 @@
 pub mod fault;
 pub mod members;
 pub mod claims;
+pub mod ready_rsa;
 pub mod keys;
 pub mod verifier;
 pub mod roles;

@@ -1,6 +1,7 @@
 //! The keys that tokens are verified with. Each is bound to one algorithm, so that no token can choose how a
 //! key is used.
 
+use super::ready_rsa::ReadyRsa;
 use crate::config::secret::Secret;
 use crate::config::tokens::jwks::is_kid;
 use crate::config::tokens::{Algorithm, KeyMaterial, PublicKey, TokenSettings};
@@ -122,12 +123,13 @@ impl KeyRing {
 
 fn public_key(key: &PublicKey) -> Option<Key> {
     let material = decoding_key(key).filter(|material| is_well_sized(key.algorithm, material))?;
-    Some(Key {
-        kid: key.kid.clone(),
-        algorithm: key.algorithm,
-        fingerprint: key.fingerprint,
-        verifier: (DEFAULT_PROVIDER.verifier_factory)(&scheme(key.algorithm), &material).ok()?,
-    })
+    let verifier: Box<dyn JwtVerifier> = match material.kind() {
+        DecodingKeyKind::RsaModulusExponent { n, e } => Box::new(ReadyRsa::new(n, e)?),
+        DecodingKeyKind::SecretOrDer(_) => {
+            (DEFAULT_PROVIDER.verifier_factory)(&scheme(key.algorithm), &material).ok()?
+        }
+    };
+    Some(Key { kid: key.kid.clone(), algorithm: key.algorithm, fingerprint: key.fingerprint, verifier })
 }
 
 /// The fingerprint enters the region, so it is keyed: it must not let a reader test guesses of the secret.

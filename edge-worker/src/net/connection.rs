@@ -3,6 +3,7 @@
 use super::io::{ReadEnd, Stream};
 use super::wheel::Reason;
 use crate::http::head::{HeadFault, HeadLimits, Progress, RequestHead};
+use crate::pipeline::marks::LastToken;
 use crate::pipeline::{self, rejection::Rejection};
 use crate::upstream::upload::LINGER_MS;
 use crate::worker::Worker;
@@ -23,6 +24,7 @@ pub struct Connection {
     pub peer: IpAddr,
     /// Bytes read and not yet consumed; a request's head stays at its front until the request is accounted.
     pub inbound: Vec<u8>,
+    pub last_token: LastToken,
 }
 
 /// What becomes of the connection after a request.
@@ -41,7 +43,7 @@ pub enum After {
 /// idle connection costs little more than its buffer.
 pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: IpAddr) {
     let _presence = Presence::enter(&worker);
-    let mut connection = Connection { stream, peer, inbound: Vec::new() };
+    let mut connection = Connection { stream, peer, inbound: Vec::new(), last_token: LastToken::default() };
     while connection.has_bytes(&worker).await {
         match Box::pin(connection.serve_one(&worker)).await {
             After::KeepAlive => {}

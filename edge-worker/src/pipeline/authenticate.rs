@@ -63,19 +63,31 @@ enum Evidence {
     Verified(Box<Claims>),
 }
 
-/// Proves who is asking at `now`. Keeps nothing of the token but its keyed digest and its claims.
+/// The keyed digest under which a token is cached. Made here alone, so that none can stand for another token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenDigest([u8; 32]);
+
+/// The digest of the token that was brought.
+///
+/// # Errors
+/// `MissingToken` or `Malformed`, if none was.
+pub fn digest(authorization: Authorization<'_>, verifier: &Verifier) -> Result<TokenDigest, TokenFault> {
+    Ok(TokenDigest(verifier.digest(bearer(authorization)?)))
+}
+
+/// Proves who is asking at `now`, with the digest of the very token. Keeps nothing of the token but its keyed digest
+/// and its claims.
 ///
 /// # Errors
 /// The first reason why there is no identity.
 pub fn authenticate(
-    authorization: Authorization<'_>,
+    (authorization, digest): (Authorization<'_>, TokenDigest),
     verifier: &Verifier,
     cache: &TokenCache,
     now: UnixSeconds,
 ) -> Result<(Principal, CacheOutcome), TokenFault> {
     let token = bearer(authorization)?;
-    let digest = verifier.digest(token);
-    if let Some(principal) = cache.find(&digest).and_then(|cached| recall(cached, verifier, now)) {
+    if let Some(principal) = cache.find(&digest.0).and_then(|cached| recall(cached, verifier, now)) {
         return Ok((principal, CacheOutcome::Hit));
     }
     let claims = verifier.verify(token, now)?;
@@ -94,15 +106,13 @@ pub fn authenticate(
 ///
 /// `None` if the token is longer than the cache holds.
 pub fn remember(
-    (principal, authorization): (&Principal, Authorization<'_>),
-    verifier: &Verifier,
+    (principal, digest): (&Principal, TokenDigest),
     cache: &TokenCache,
     slot: WorkerSlot,
     now: UnixSeconds,
 ) -> Option<Placed> {
     let Evidence::Cached(cached) = &principal.evidence else { return None };
-    let digest = verifier.digest(bearer(authorization).ok()?);
-    Some(cache.store(slot, &digest, cached, now))
+    Some(cache.store(slot, &digest.0, cached, now))
 }
 
 /// Keeps with the token that auth-service accepts it at `now`.

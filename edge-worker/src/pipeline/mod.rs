@@ -15,6 +15,7 @@ pub mod route;
 pub mod door;
 pub mod authenticate;
 pub mod renewal;
+pub mod marks;
 pub mod revocation;
 pub mod validation;
 pub mod user;
@@ -50,12 +51,13 @@ use crate::worker::Worker;
 use account::{CLIENT_GONE_STATUS, Ending, Ledger, Sender};
 use address::Claimed;
 use api_key::VenueKey;
-use authenticate::{Authorization, CacheOutcome, Principal};
+use authenticate::{Authorization, CacheOutcome, Principal, TokenDigest};
 use authorise::need::Known;
 use authorise::policy::Rule;
 use authorise::{Case, Grant, Step};
 use circuit::Passage;
 use forward::Granted;
+use marks::{LastToken, Marks};
 use rejection::Rejection;
 use renewal::Renewed;
 use respond::{Answer, Asker, Content};
@@ -81,11 +83,12 @@ pub async fn handle(
     head: &RequestHead,
     head_bytes: usize,
 ) -> After {
-    let Connection { stream, inbound, peer } = &mut *connection;
+    let Connection { stream, inbound, peer, last_token } = &mut *connection;
     let bytes = inbound.as_slice();
     let claimed = parse::client(head, bytes, *peer, &worker.settings.headers);
     let mut ledger = Ledger::open(worker, worker.ids.of(head, bytes, claimed.trusted), claimed.client);
-    let decision = decide(worker, (head, head_bytes), bytes, stream, &claimed, &mut ledger).await;
+    let decision =
+        decide(worker, (head, head_bytes), bytes, (stream, last_token), &claimed, &mut ledger).await;
     if let Ok(Decision::Forward(passage, granted)) = decision {
         return forward::forward(worker, connection, (head, head_bytes), ledger, passage, granted).await;
     }
@@ -152,7 +155,7 @@ async fn decide(
     worker: &Rc<Worker>,
     (head, head_bytes): (&RequestHead, usize),
     bytes: &[u8],
-    stream: &mut Stream,
+    (stream, last_token): (&mut Stream, &LastToken),
     claimed: &Claimed,
     ledger: &mut Ledger,
 ) -> Result<Decision, Option<Rejection>> {
@@ -165,14 +168,13 @@ async fn decide(
     ledger.row = Some(matched.index());
     let target = request.target_bytes;
     let admission = door::admit(worker, &request, &matched, claimed)?;
-    let (mut target_tenant, mut key, mut digest) = (None, None, [0; 32]);
+    let (mut target_tenant, mut key, mut marks) = (None, None, None::<Rc<Marks>>);
     if admission.needs_identity() {
-        let established = establish(worker, (&request, &matched), (claimed, bytes), ledger).await;
+        let established = establish(worker, (&request, &matched), (claimed, bytes), last_token, ledger).await;
         worker.meters.authentication(established.as_ref().map(|_| ()).map_err(|rejection| *rejection));
-        let (user, role) = established?;
-        target_tenant = choose_tenant(worker, (head, bytes), role, ledger)?;
+        let (established, role) = established?;
+        (marks, target_tenant) = (Some(established), choose_tenant(worker, (head, bytes), role, ledger)?);
         key = check_key(worker, &request, &matched, ledger).await?;
-        digest = user;
     }
     let case = Case {
         scraper: admission.scraper(),
@@ -185,7 +187,8 @@ async fn decide(
         person: person(principal, ledger, (claimed, bytes)),
         bearer: authenticate::presented(authenticate::authorization(&request)),
     };
-    let decision = grant(worker, worker.policy.rule(matched.index()), &case, &digest, voucher).await;
+    let rule = worker.policy.rule(matched.index());
+    let decision = grant(worker, rule, &case, marks.as_deref(), voucher).await;
     ledger.audit(decision.as_ref().map_err(|rejection| *rejection), || audit::venue(&matched, target));
     let grant = decision?;
     matched.check_uuids(target)?;
@@ -220,41 +223,44 @@ async fn establish(
     worker: &Rc<Worker>,
     (request, matched): (&parse::Request<'_>, &route::Matched<'_>),
     (claimed, bytes): (&Claimed, &[u8]),
+    last_token: &LastToken,
     ledger: &mut Ledger,
-) -> Result<([u8; 32], Option<Role>), Rejection> {
+) -> Result<(Rc<Marks>, Option<Role>), Rejection> {
     let (authorization, began) = (authenticate::authorization(request), clock::now());
-    let (principal, outcome) = match identify(worker, authorization, began) {
+    let known = last_token.recall(authorization);
+    let digest = known.as_ref().map(|marks| marks.cached);
+    let (principal, digest, outcome) = match identify(worker, (authorization, digest), began) {
         Ok(identified) => identified,
-        Err(fault) => Box::pin(identify_again(worker, authorization, fault, began)).await?,
+        Err(fault) => Box::pin(identify_again(worker, (authorization, digest), fault, began)).await?,
     };
     let principal = Rc::new(principal);
     ledger.principal = Some(Rc::clone(&principal));
     check_query_tenant(matched, request.target_bytes, Some(principal.tenant()))?;
-    let user = worker.digests.user(principal.tenant(), principal.subject());
-    revocation::check(
-        &worker.authority.revocations,
-        &worker.digests,
-        worker.settings.users.revocation_cold,
-        (&principal, &user),
-        || authenticate::whole_token(authenticate::authorization(request)),
-        clock::wall_seconds(),
-    )?;
-    let cold = worker.authority.revocations.completeness() == Completeness::NeverSynced;
+    let marks = known.unwrap_or_else(|| {
+        let whole_token = || authenticate::whole_token(authorization);
+        let marks = Rc::new(Marks::of(&worker.digests, digest, &principal, whole_token));
+        last_token.keep(authorization, &marks);
+        marks
+    });
+    let revocations = &worker.authority.revocations;
+    let policy = worker.settings.users.revocation_cold;
+    revocation::check(revocations, policy, (&principal, &marks), clock::wall_seconds())?;
+    let cold = revocations.completeness() == Completeness::NeverSynced;
     if cold && worker.settings.local.follows_redis {
         worker.meters.degraded(Degraded::ColdMirror);
     }
     if outcome != CacheOutcome::Hit {
-        Box::pin(meet(worker, request, &principal)).await?;
+        Box::pin(meet(worker, authorization, (&principal, digest))).await?;
     }
     let outage =
         user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, request, matched));
     let person = || person(&principal, ledger, (claimed, bytes));
     validation::check(worker, (&principal, authorization), outage, &person).await?;
-    let role = user::check(worker, &user, outage, person).await?;
+    let role = user::check(worker, &marks.user, outage, person).await?;
     if let Some(role) = role.filter(|role| *role != principal.role()) {
         ledger.principal = Some(Rc::new(Principal::clone(&principal).recorded_as(role)));
     }
-    Ok((user, role))
+    Ok((marks, role))
 }
 
 /// Authorises by what is known, and finds out what is not: at most one ask about a venue and one about the staff.
@@ -262,9 +268,11 @@ async fn grant<'s>(
     worker: &Worker,
     rule: &Rule,
     case: &Case<impl Fn(u8) -> Cow<'s, [u8]>, impl Fn() -> QueryValue<'s>>,
-    user: &[u8; 32],
+    marks: Option<&Marks>,
     voucher: impl Fn(&Principal) -> Voucher,
 ) -> Result<Grant, Rejection> {
+    // Where nobody is needed, nobody is asked about.
+    let user = &marks.map_or([0; 32], |marks| marks.user);
     let mut known = Known::default();
     loop {
         match authorise::authorise(rule, case, known)? {
@@ -340,40 +348,47 @@ async fn check_key(
 }
 
 /// What happens once to a token on a node.
-async fn meet(worker: &Worker, request: &parse::Request<'_>, principal: &Principal) -> Result<(), Rejection> {
-    let authorization = authenticate::authorization(request);
+async fn meet(
+    worker: &Worker,
+    authorization: Authorization<'_>,
+    (principal, digest): (&Principal, TokenDigest),
+) -> Result<(), Rejection> {
     revocation::first_sight(worker, principal, authorization).await?;
     let cache = &worker.shared.token_cache;
-    let whose = (principal, authorization);
-    authenticate::remember(whose, &worker.verifier.borrow(), cache, worker.slot, clock::wall_seconds());
+    authenticate::remember((principal, digest), cache, worker.slot, clock::wall_seconds());
     Ok(())
 }
 
-/// The authenticate stage, with its figures.
+/// The authenticate stage, with its figures. The digest is made unless it is known.
 fn identify(
     worker: &Worker,
-    authorization: Authorization<'_>,
+    (authorization, digest): (Authorization<'_>, Option<TokenDigest>),
     began: Nanos,
-) -> Result<(Principal, CacheOutcome), TokenFault> {
+) -> Result<(Principal, TokenDigest, CacheOutcome), TokenFault> {
     let (cache, now) = (&worker.shared.token_cache, clock::wall_seconds());
     let verifier = worker.verifier.borrow();
-    let (principal, outcome) = authenticate::authenticate(authorization, &verifier, cache, now)?;
+    let digest = match digest {
+        Some(digest) => digest,
+        None => authenticate::digest(authorization, &verifier)?,
+    };
+    let whose = (authorization, digest);
+    let (principal, outcome) = authenticate::authenticate(whose, &verifier, cache, now)?;
     worker.meters.verified(outcome == CacheOutcome::Hit, clock::now().since(began).as_nanos() as u64);
-    Ok((principal, outcome))
+    Ok((principal, digest, outcome))
 }
 
 /// A token that newer keys could prove is looked at again once they are here; for any other, `fault` stands.
 async fn identify_again(
     worker: &Rc<Worker>,
-    authorization: Authorization<'_>,
+    (authorization, digest): (Authorization<'_>, Option<TokenDigest>),
     fault: TokenFault,
     began: Nanos,
-) -> Result<(Principal, CacheOutcome), Rejection> {
+) -> Result<(Principal, TokenDigest, CacheOutcome), Rejection> {
     let now = clock::wall_seconds();
     let doubtful = authenticate::doubts(authorization, &worker.verifier.borrow(), fault, now);
     let fault = match doubtful {
         true if renewal::renew(worker).await? == Renewed::Keys => {
-            match identify(worker, authorization, clock::now()) {
+            match identify(worker, (authorization, digest), clock::now()) {
                 Ok(identified) => return Ok(identified),
                 Err(fault) => fault,
             }

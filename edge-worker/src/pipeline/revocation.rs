@@ -5,39 +5,34 @@
 //! node first sees it; the supervisor watches the token from then on and writes what it finds into the mirror.
 
 use super::authenticate::{self, Authorization, Principal};
+use super::marks::Marks;
 use super::rejection::Rejection;
 use super::withdraw;
 use crate::clock::UnixSeconds;
 use crate::config::redis::ColdPolicy;
 use crate::control::asks::{Answer, Question, SightAnswer};
-use crate::identity::digests::Digests;
 use crate::identity::fault::TokenFault;
 use crate::worker::Worker;
 use shm::revocations::{Completeness, Presented, Revocations, Verdict};
 
-/// Decides for one principal, whose digest is `user`, at `now`. `whole_token` gives the hexadecimal SHA-256 of a token
-/// that has no id.
+/// Decides for one principal at `now`.
 ///
 /// # Errors
 /// 401 if the token is revoked, 503 if nobody can tell.
 pub fn check(
     revocations: &Revocations,
-    digests: &Digests,
     cold: ColdPolicy,
-    (principal, user): (&Principal, &[u8; 32]),
-    whole_token: impl FnOnce() -> String,
+    (principal, marks): (&Principal, &Marks),
     now: UnixSeconds,
 ) -> Result<(), Rejection> {
     if cold == ColdPolicy::Deny && revocations.completeness() == Completeness::NeverSynced {
         return Err(Rejection::CheckUnavailable);
     }
-    let jti = principal.jti().map(|jti| digests.token_id(jti));
-    let token = jti.unwrap_or_else(|| digests.whole_token(&whole_token()));
     let presented = Presented {
-        token: &token,
-        jti: jti.as_ref(),
-        user,
-        tenant: &digests.tenant(principal.tenant()),
+        token: marks.token(),
+        jti: marks.jti.as_ref(),
+        user: &marks.user,
+        tenant: &marks.tenant,
         issued_at_s: principal.issued_at(),
     };
     match revocations.verdict(&presented, now) {

@@ -249,6 +249,15 @@ fn dangerous_request_headers_are_stripped_and_counted_under_their_family() {
 }
 
 #[test]
+fn what_passes_beside_a_stripped_header_is_not_counted() {
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nAccept: b\r\nX-Tenant-Id: c\r\nCookie: d\r\n\r\n";
+    let mut head = RequestHead::default();
+    assert!(head.parse(text.as_bytes(), &HeadLimits::of_requests(32_768)).is_ok());
+    let labels: Vec<&str> = head.stripped().iter().map(StrippedHeader::label).collect();
+    assert_eq!(labels, ["x-tenant-*"]);
+}
+
+#[test]
 fn other_request_headers_are_dropped_in_silence() {
     for name in DROPPED {
         assert_eq!(sent_by_client(name, RowKind::Ordinary), (false, StrippedSet::default()), "{name}");

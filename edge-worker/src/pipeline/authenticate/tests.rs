@@ -34,9 +34,10 @@ impl Bench {
         now: UnixSeconds,
     ) -> Result<(Principal, CacheOutcome), TokenFault> {
         let slot = WorkerSlot::new(0).expect("the first slot");
-        let (principal, outcome) = authenticate(authorization, &self.verifier, self.cache, now)?;
-        let placed = (outcome != CacheOutcome::Hit)
-            .then(|| remember((&principal, authorization), &self.verifier, self.cache, slot, now));
+        let digest = digest(authorization, &self.verifier)?;
+        let (principal, outcome) = authenticate((authorization, digest), &self.verifier, self.cache, now)?;
+        let placed =
+            (outcome != CacheOutcome::Hit).then(|| remember((&principal, digest), self.cache, slot, now));
         let expected = match outcome {
             CacheOutcome::Hit => None,
             CacheOutcome::Miss => Some(Some(Placed::Stored)),

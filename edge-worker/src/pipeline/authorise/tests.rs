@@ -12,7 +12,7 @@ use crate::http::method::MethodSet;
 use crate::identity::forge::{NOW, SUBJECT, TENANT, claims, names, settings, token, token_cache};
 use crate::identity::roles::Role;
 use crate::identity::verifier::Verifier;
-use crate::pipeline::authenticate::{Authorization, authenticate};
+use crate::pipeline::authenticate::{Authorization, authenticate, digest};
 use crate::pipeline::target_tenant::{self, Proof};
 use serde_json::{Value, json};
 
@@ -122,7 +122,8 @@ fn principal(rows: &[Row], changes: Value) -> Rc<Principal> {
     let value = format!("Bearer {}", token(&claims(changes)));
     let verifier = Verifier::new(&settings(), &names(rows)).expect("usable settings");
     let header = Authorization::One(value.as_bytes());
-    Rc::new(authenticate(header, &verifier, token_cache(), NOW).expect("a good token").0)
+    let digest = digest(header, &verifier).expect("a bearer token");
+    Rc::new(authenticate((header, digest), &verifier, token_cache(), NOW).expect("a good token").0)
 }
 
 fn refused(rejection: Rejection) -> Outcome {

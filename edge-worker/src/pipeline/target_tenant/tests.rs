@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::identity::forge::{NOW, TENANT, claims, settings, token, token_cache, verifier};
-use crate::pipeline::authenticate::{Authorization, authenticate};
+use crate::pipeline::authenticate::{Authorization, authenticate, digest};
 use serde_json::json;
 
 const OTHER: &str = "4F2B8C1E-9a4d-4c5b-8e7f-0123456789ab";
@@ -10,7 +10,9 @@ const OTHER: &str = "4F2B8C1E-9a4d-4c5b-8e7f-0123456789ab";
 fn principal(role: &str) -> Principal {
     let value = format!("Bearer {}", token(&claims(json!({"role": role}))));
     let header = Authorization::One(value.as_bytes());
-    authenticate(header, &verifier(&settings()), token_cache(), NOW).expect("a good token").0
+    let verifier = verifier(&settings());
+    let digest = digest(header, &verifier).expect("a bearer token");
+    authenticate((header, digest), &verifier, token_cache(), NOW).expect("a good token").0
 }
 
 fn chosen(

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::identity::forge::{JTI, NOW, SUBJECT, TENANT, claims, settings, token, token_cache, verifier};
-use crate::pipeline::authenticate::{Authorization, authenticate};
+use crate::pipeline::authenticate::{Authorization, authenticate, digest};
 use serde_json::json;
 
 const VENUE: &str = "0b5e2f1c-77aa-4b0e-9d3e-5a1c2b3d4e5f";
@@ -10,7 +10,9 @@ const VENUE: &str = "0b5e2f1c-77aa-4b0e-9d3e-5a1c2b3d4e5f";
 fn principal() -> Principal {
     let value = format!("Bearer {}", token(&claims(json!({}))));
     let header = Authorization::One(value.as_bytes());
-    authenticate(header, &verifier(&settings()), token_cache(), NOW).expect("a good token").0
+    let verifier = verifier(&settings());
+    let digest = digest(header, &verifier).expect("a bearer token");
+    authenticate((header, digest), &verifier, token_cache(), NOW).expect("a good token").0
 }
 
 fn withdrawn(service: Confirming, method: Method, path: &str) -> Option<Withdrawal> {
