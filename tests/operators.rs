@@ -109,6 +109,35 @@ fn while_redis_is_down_an_order_is_queued_and_reaches_the_others_afterwards() {
 }
 
 #[test]
+fn a_node_that_stops_while_redis_is_down_says_how_many_revocations_are_lost() {
+    let (backend, mut redis) = (Backend::start(), RedisServer::start());
+    let mut node = Command::run(&backend).set("REDIS_URL", &redis.url()).start();
+    redis.kill();
+    for tenant in [TENANT, OTHER_TENANT] {
+        node.revoke(&["tenant", tenant]).expect_code(75);
+    }
+    assert_eq!(node.terminate().code(), Some(0));
+    let records = node.log_records();
+    let lost: Vec<&Value> =
+        records.iter().filter(|record| record["event"] == "revocations_unpublished").collect();
+    assert!(matches!(lost[..], [line] if line["count"] == 2 && line["severity"] == "critical"), "{lost:?}");
+}
+
+#[test]
+fn a_node_that_stops_as_soon_as_redis_is_back_still_publishes_what_waited() {
+    let (backend, mut redis) = (Backend::start(), RedisServer::start());
+    let [mut leaving, staying] = two_nodes(&backend, &redis);
+    let token = Token::valid().build();
+    accepts(&staying, &token);
+    redis.kill();
+    leaving.revoke(&["tenant", TENANT]).expect_code(75);
+    redis.restart();
+    leaving.terminate();
+    refuses(&staying, &token);
+    assert!(leaving.log_records().iter().all(|record| record["event"] != "revocations_unpublished"));
+}
+
+#[test]
 fn the_socket_is_found_through_the_settings_and_is_closed_to_others() {
     let backend = Backend::start();
     let edge = Edge::start(&backend);

@@ -52,6 +52,7 @@ pub enum SecurityEvent {
     CacheValueForged,
     RevocationTableFull,
     RevocationOutboxFull,
+    RevocationsUnpublished,
 }
 
 /// Whether an event is of interest even if nothing was refused: what an administrator's role alone opened.
@@ -182,6 +183,13 @@ pub const TABLE: [Row; SecurityEvent::COUNT] = {
             Alert,
             "A revocation holds on this node alone: too many wait for Redis",
         ),
+        row(
+            E::RevocationsUnpublished,
+            "revocations_unpublished",
+            Critical,
+            Alert,
+            "A node stopped while `count` revocations waited for Redis: other nodes do not hear of them",
+        ),
     ]
 };
 
@@ -197,7 +205,7 @@ const fn row(
 
 impl SecurityEvent {
     /// Members of the table.
-    pub const COUNT: usize = SecurityEvent::RevocationOutboxFull as usize + 1;
+    pub const COUNT: usize = SecurityEvent::RevocationsUnpublished as usize + 1;
 
     /// The words, in the order of the numbers.
     pub const WORDS: &'static [&'static str] = &{

@@ -9,7 +9,7 @@ use crate::cluster::publisher::Publisher;
 use crate::cluster::reads::Reads;
 use crate::control::Answerer;
 use crate::export::render::Facts;
-use crate::export::security_log::SecurityLog;
+use crate::export::security_log::{About, SecurityLog};
 use crate::export::spool::Spool;
 use crate::export::{self, Exporter};
 use crate::keys::fetch::Fetcher;
@@ -33,6 +33,7 @@ use edge_worker::clock;
 use edge_worker::config::problem::Problem;
 use edge_worker::config::{Loaded, Settings, Sources, SupervisorSettings};
 use edge_worker::telemetry::labels::RevocationSource;
+use edge_worker::telemetry::security_events::SecurityEvent;
 use shm::readiness::NodePhase;
 use shm::{SLOTS_MAX, SupervisorRegion};
 use std::cell::RefCell;
@@ -47,6 +48,8 @@ use tokio::task::LocalSet;
 
 /// How long the last log lines may take to be written.
 const FLUSH: Duration = Duration::from_secs(2);
+/// How long revocations may take to get to Redis when everything else has ended.
+const HANDED_ON_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +181,7 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let hooks = Hooks { reload: Box::new(move || reload.notify_one()), ..hooks(&exporter) };
     let control =
         Control::new(withdrawals.clone(), settings.worker.tokens.tenant_format, Owner::of_process());
+    let last = withdrawals.clone();
     let answerer = Answerer::new(&settings, region, withdrawals, reads, (keys, wishes), security.clone())
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
     let answerer = Arc::new(answerer);
@@ -188,8 +192,18 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
         redis.map(|redis| Connection::new(redis, security.figures())).transpose().map_err(redis_fault)?;
     look_on(settings, doors, region, spool.clone(), Rc::clone(&exporter), (workers, redis));
     let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks, answerer).run().await;
+    hand_on(&last, &security).await;
     exporter.borrow_mut().finish();
     Ok(outcome)
+}
+
+/// Gives the others what this node withdrew, and says how much they do not hear of: the outbox ends with the process.
+async fn hand_on(withdrawals: &Withdrawals, security: &SecurityLog) {
+    let left = withdrawals.waiting_after(HANDED_ON_WITHIN).await;
+    if left > 0 {
+        let about = About { count: Some(left), ..About::default() };
+        security.raise(SecurityEvent::RevocationsUnpublished, about);
+    }
 }
 
 /// The private address, the socket to which workers forward scrapes, and the one for orders of operators.

@@ -27,6 +27,8 @@ pub struct About<'a> {
     pub traceparent: Option<&'a str>,
     /// Which cache, which kind of revocation.
     pub what: Option<&'static str>,
+    /// How many of them.
+    pub count: Option<usize>,
 }
 
 impl SecurityLog {
@@ -56,6 +58,7 @@ impl SecurityLog {
             userId = about.user,
             tenantId = about.tenant,
             what = about.what,
+            count = about.count,
             "{MESSAGE}"
         );
     }

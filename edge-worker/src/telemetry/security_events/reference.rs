@@ -35,7 +35,7 @@ not apply is left out. User and tenant are those of a verified token. A request 
 of it stays, however it ends. The request's access line names the gravest.
 
 What the supervisor sees itself (a record of another tenant, a forged value in Redis, a full table or outbox) has
-`event`, `severity` and what there is of `userId`, `tenantId`, `requestId`, `traceId` and `what`.
+`event`, `severity` and what there is of `userId`, `tenantId`, `requestId`, `traceId`, `what` and `count`.
 
 Every event counts in `gateway_security_events_total{event,severity}`, whether its line is written or not, and even
 if a full journal loses its record (`gateway_journal_dropped_total`).

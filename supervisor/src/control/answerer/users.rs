@@ -84,6 +84,7 @@ impl Answerer {
             request_id: Some(&user.request_id),
             traceparent: Some(&user.traceparent),
             what: None,
+            count: None,
         };
         self.security.raise(SecurityEvent::RecordTenantMismatch, about);
     }
