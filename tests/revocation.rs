@@ -1,7 +1,8 @@
 //! What one node or service revokes, no node accepts: through a real Redis, its death, and a node's own.
 
 use crate::harness::token::{JTI, OTHER_USER, TENANT, USER, now};
-use crate::harness::{Backend, Command, Edge, RedisServer, Script, Token, eventually};
+use crate::harness::{Backend, Command, Edge, Gate, RedisServer, Script, Token, eventually, holds_within};
+use std::time::Duration;
 
 const ROW: &str = "/api/v1/tickets";
 
@@ -145,6 +146,22 @@ fn a_logout_revokes_the_presented_token_on_every_node_and_a_failed_one_does_not(
     for node in &nodes {
         eventually("the node refuses it", || is_revoked(node, &token).then_some(()));
     }
+}
+
+#[test]
+fn a_client_that_leaves_before_its_logout_is_confirmed_is_logged_out_all_the_same() {
+    let backend = Backend::start();
+    let edge = Edge::start(&backend);
+    let (token, gate) = (Token::valid().build(), Gate::new());
+    backend.script("/auth/logout", Script::gated(&gate));
+    let mut client = edge.client();
+    client.request("POST", "/api/v1/auth/logout").bearer(&token).send_only();
+    eventually("the logout is at the service", || (backend.hits() == 1).then_some(()));
+    client.vanish();
+    assert!(!holds_within(Duration::from_secs(1), || backend.hung_up() == 1), "the call is not given up");
+    assert!(!is_revoked(&edge, &token));
+    gate.open();
+    eventually("its token is refused", || is_revoked(&edge, &token).then_some(()));
 }
 
 #[test]

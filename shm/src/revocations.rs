@@ -236,6 +236,22 @@ impl<const TOKEN_BUCKETS: usize, const CUTOFF_BUCKETS: usize> Revocations<TOKEN_
         self.head.bump();
     }
 
+    /// The store cannot be read: the mirror may lack what comes meanwhile.
+    pub fn fall_behind(&self, writer: &AuthorityWriter) {
+        let _turn = writer.turn();
+        self.head.fall_behind();
+        self.head.bump();
+    }
+
+    /// What came since [`Revocations::fall_behind`] has been read without a gap. Unlike [`Revocations::end_sync`] it
+    /// says nothing of what was lost before: that was not read again.
+    pub fn catch_up(&self, writer: &AuthorityWriter, at_ms: u64) {
+        let _turn = writer.turn();
+        self.head.set_synced_at_ms(at_ms);
+        self.head.catch_up();
+        self.head.bump();
+    }
+
     /// The last event that was applied, by this supervisor or the one before. Both words are of one event.
     #[must_use]
     pub fn last_applied(&self, writer: &AuthorityWriter) -> Option<StreamId> {

@@ -7,7 +7,7 @@ pub mod answerer;
 
 pub use answerer::Answerer;
 
-use edge_worker::control::asks::{self, Answer, Answered, Asked, Said};
+use edge_worker::control::asks::{self, Answer, Answered, Asked, Question, Said};
 use edge_worker::control::key_set::KeySet;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,6 +60,15 @@ async fn read(
 /// Has one question answered by a task of its own.
 fn take(asked: Asked, running: &Arc<Semaphore>, answered: &mpsc::Sender<Answered>, answerer: &Arc<Answerer>) {
     let Asked { id, question } = asked;
+    let question = match question {
+        // Nothing is looked up for it, so it waits for no look-up, however many there are.
+        Question::Withdraw { withdrawal } => {
+            answerer.withdraw(withdrawal);
+            let _ = answered.try_send(Answered { id, answer: Answer::Withdrawn });
+            return;
+        }
+        question => question,
+    };
     let Ok(permit) = Arc::clone(running).try_acquire_owned() else {
         // A queue that is full drops even this; the worker's deadline then ends the ask.
         let _ = answered.try_send(Answered { id, answer: Answer::Overloaded });

@@ -76,7 +76,7 @@ impl Mirror {
                     TokenName::Jti(jti) => self.digests.token_id(jti),
                     TokenName::Sha256(digits) => self.digests.whole_token(digits),
                 };
-                authority.revocations.revoke_token(writer, &digest, exp + self.skew_s, now_s)
+                authority.revocations.revoke_token(writer, &digest, exp.saturating_add(self.skew_s), now_s)
             }
             Event::User { tenant, sub, epoch, except } => {
                 let user = self.digests.user(tenant, sub);
@@ -127,6 +127,9 @@ impl Mirror {
             }
             Update::Gap(gap) => {
                 revocations.begin_sync(writer);
+                if gap == Gap::NoRoom {
+                    return;
+                }
                 // A node that has just started has missed nothing that it was there for: what others were told
                 // spares it from asking for everybody again.
                 if let Some(shared) = self.shared.as_ref().filter(|_| gap != Gap::FirstStart) {
@@ -137,14 +140,15 @@ impl Mirror {
                     publisher.replay();
                 }
             }
-            Update::Sync(SyncState::Live { .. }) => revocations.end_sync(writer, clock::wall_millis()),
-            Update::Sync(SyncState::Stale) => revocations.begin_sync(writer),
+            Update::Whole => revocations.end_sync(writer, clock::wall_millis()),
+            Update::Sync(SyncState::Live { .. }) => revocations.catch_up(writer, clock::wall_millis()),
+            Update::Sync(SyncState::Stale) => revocations.fall_behind(writer),
             Update::Sync(SyncState::Cold) => {}
         }
     }
 
-    /// Notes how current the mirror is, and frees what has expired.
-    async fn keep(self, state: watch::Receiver<TailState>) {
+    /// Notes how current the mirror is, and frees what has expired. What found no room is then read again.
+    async fn keep(self, state: watch::Receiver<TailState>, wish: watch::Sender<()>) {
         let (revocations, writer) = (&self.region.authority().revocations, self.region.writer());
         let mut sweep_at = tokio::time::Instant::now() + SWEEP;
         loop {
@@ -156,6 +160,9 @@ impl Mirror {
             if tokio::time::Instant::now() >= sweep_at {
                 sweep_at += SWEEP;
                 revocations.sweep(writer, clock::wall_seconds());
+                if revocations.lost() > 0 {
+                    wish.send_replace(());
+                }
             }
         }
     }
@@ -222,7 +229,7 @@ pub struct Withdrawn {
 pub fn follow(settings: &RedisSettings, mirror: Mirror, publisher: Publisher) -> Result<(), EndpointFault> {
     let connection = Connection::new(settings, mirror.security.figures())?;
     let tail = Tail::new(settings, connection.clone())?;
-    drop(tokio::task::spawn_local(mirror.clone().keep(tail.state())));
+    drop(tokio::task::spawn_local(mirror.clone().keep(tail.state(), tail.wish())));
     drop(tokio::spawn(publisher.clone().run(connection)));
     drop(tokio::task::spawn_local(async move {
         tail.run(|update| mirror.update(update, &publisher)).await;

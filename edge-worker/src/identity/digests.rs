@@ -1,14 +1,13 @@
 //! The keys under which the region remembers users, venues and tokens: keyed digests, so that nobody who can
 //! choose an id can choose where it lands or make two of them one.
 
+use super::uuid::Uuid;
+
 /// Makes digests under the node's key, which is new at each start of the supervisor.
 #[derive(Clone)]
 pub struct Digests {
     key: [u8; 32],
 }
-
-/// So much of an id is lowered at a time: every request makes digests, and none of them allocates.
-const PIECE_BYTES: usize = 64;
 
 /// What a digest stands for; a digest of one kind is never one of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,19 +78,17 @@ impl Digests {
         u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1)
     }
 
-    /// Every part stands behind its length, so that no two lists of parts look alike; ids compare without case.
+    /// Every part stands behind its length, so that no two lists of parts look alike; case tells ids apart, but for
+    /// UUIDs.
     fn digest(&self, kind: Kind, parts: &[&str]) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(&[kind as u8]);
         for part in parts {
             hasher.update(&(part.len() as u64).to_le_bytes());
-            for piece in part.as_bytes().chunks(PIECE_BYTES) {
-                let mut lower = [0; PIECE_BYTES];
-                let (lower, _) = lower.split_at_mut(piece.len());
-                lower.copy_from_slice(piece);
-                lower.make_ascii_lowercase();
-                hasher.update(lower);
-            }
+            match Uuid::parse(part.as_bytes()) {
+                Some(uuid) => hasher.update(uuid.as_str().as_bytes()),
+                None => hasher.update(part.as_bytes()),
+            };
         }
         *hasher.finalize().as_bytes()
     }

@@ -42,6 +42,9 @@ impl Marks {
     }
 }
 
+/// A longer header is not kept: an idle connection must cost little.
+const KEPT_BYTES_MAX: usize = 2_048;
+
 /// The marks of the last token that a connection brought and that was proven.
 #[derive(Debug, Default)]
 pub struct LastToken(RefCell<Option<Brought>>);
@@ -65,6 +68,9 @@ impl LastToken {
     /// Keeps them in place of the last ones.
     pub fn keep(&self, authorization: Authorization<'_>, marks: &Rc<Marks>) {
         let Authorization::One(authorization) = authorization else { return };
+        if authorization.len() > KEPT_BYTES_MAX {
+            return;
+        }
         let authorization = Secret::new(authorization.into());
         *self.0.borrow_mut() = Some(Brought { authorization, marks: Rc::clone(marks) });
     }

@@ -61,6 +61,7 @@ use marks::{LastToken, Marks};
 use rejection::Rejection;
 use renewal::Renewed;
 use respond::{Answer, Asker, Content};
+use revocation::Sight;
 use route::{Found, check_query_tenant};
 use shm::revocations::Completeness;
 use std::borrow::Cow;
@@ -353,7 +354,9 @@ async fn meet(
     authorization: Authorization<'_>,
     (principal, digest): (&Principal, TokenDigest),
 ) -> Result<(), Rejection> {
-    revocation::first_sight(worker, principal, authorization).await?;
+    if revocation::first_sight(worker, principal, authorization).await? == Sight::Unknown {
+        return Ok(());
+    }
     let cache = &worker.shared.token_cache;
     authenticate::remember((principal, digest), cache, worker.slot, clock::wall_seconds());
     Ok(())

@@ -10,7 +10,7 @@ use super::rejection::Rejection;
 use super::withdraw;
 use crate::clock::UnixSeconds;
 use crate::config::redis::ColdPolicy;
-use crate::control::asks::{Answer, Question, SightAnswer};
+use crate::control::asks::{Answer, Question, SightAnswer, Unanswered};
 use crate::identity::fault::TokenFault;
 use crate::worker::Worker;
 use shm::revocations::{Completeness, Presented, Revocations, Verdict};
@@ -51,15 +51,25 @@ pub async fn first_sight(
     worker: &Worker,
     principal: &Principal,
     authorization: Authorization<'_>,
-) -> Result<(), Rejection> {
+) -> Result<Sight, Rejection> {
     if !worker.settings.users.older_blacklist {
-        return Ok(());
+        return Ok(Sight::Watched);
     }
     let token = withdraw::name(principal, || authenticate::whole_token(authorization));
     let bearer = authenticate::presented(authorization);
     let question = Question::FirstSight { token, bearer, expires_at: principal.expires_at() };
     match worker.ask(question).await {
         Ok(Answer::FirstSight(SightAnswer::Listed)) => Err(Rejection::Unauthorized(TokenFault::Revoked)),
-        Ok(_) | Err(_) => Ok(()),
+        Ok(_) | Err(Unanswered::Late) => Ok(Sight::Watched),
+        Err(Unanswered::Overloaded | Unanswered::Gone) => Ok(Sight::Unknown),
     }
+}
+
+/// What the supervisor knows of a token after its first sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It looks after the token from now on, or nobody has to.
+    Watched,
+    /// It was not told: the next request is a first sight again.
+    Unknown,
 }

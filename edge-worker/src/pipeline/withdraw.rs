@@ -39,7 +39,8 @@ pub fn of(
         subject: principal.subject().to_owned(),
         except: except.map(str::to_owned),
     };
-    match (service, method, path) {
+    // The service may decode the path before it looks at it.
+    match (service, method, &*target::decode(path)) {
         (Confirming::Auth, Method::Post, b"/auth/logout") => {
             let token = name(principal, whole_token);
             Some(Withdrawal::Token { token, expires_at: principal.expires_at() })

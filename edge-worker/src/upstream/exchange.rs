@@ -11,7 +11,7 @@ use crate::http::method::Method;
 use crate::net::buffers::Buffers;
 use crate::net::io::{SocketWheel, Stream};
 use crate::net::join::join;
-use crate::net::vigil::Vigils;
+use crate::net::vigil::{Vigil, Vigils};
 use crate::net::wheel::{Reason, Timer};
 use crate::pipeline::rejection::Rejection;
 use std::cell::Cell;
@@ -203,9 +203,9 @@ async fn repeat(
     let repeatable = call.method.is_read();
     let mut request = std::mem::take(&mut call.head);
     loop {
-        let vigil = means.vigils.keep(client.descriptor(), connected.stream.descriptor());
+        let vigil = vigil(client, &connected, call.confirmation, means);
         let mut downloaded = without_body(client, &mut connected, &mut request, &call, head, means).await;
-        if vigil.is_over() {
+        if vigil.as_ref().is_some_and(Vigil::is_over) {
             downloaded.end = DownloadEnd::ClientGone;
         }
         // The vigil names this connection; it ends before another takes its place.
@@ -257,7 +257,7 @@ async fn with_body(
         }
     }
     let progress = Progress::default();
-    let vigil = means.vigils.keep(client.descriptor(), connected.stream.descriptor());
+    let vigil = vigil(client, &connected, call.confirmation, means);
     let request = std::mem::take(&mut call.head);
     let (mut client, mut upstream) = (client.sides(), connected.stream.sides());
     let client_timer = client.reader.timer();
@@ -291,13 +291,25 @@ async fn with_body(
     let (uploaded, mut downloaded) = join(uploading, downloading).await;
     client_timer.disarm();
     let silenced = client_timer.fired().is_some();
-    if vigil.is_over() {
+    if vigil.as_ref().is_some_and(Vigil::is_over) {
         downloaded.end = DownloadEnd::ClientGone;
     }
     drop(vigil);
     let exchanged = settle(downloaded, Some(uploaded), connected, means);
     // A client that is no longer listened to can send no further request.
     Exchanged { in_step: exchanged.in_step && !silenced, ..exchanged }
+}
+
+/// Looks after the client while its service works, but not where the service's success sets something off: that must be
+/// heard of, whoever is still there to be told.
+fn vigil(
+    client: &Stream,
+    connected: &Connected,
+    confirmation: Option<&Confirmation<'_>>,
+    means: Means<'_>,
+) -> Option<Vigil> {
+    let keep = || means.vigils.keep(client.descriptor(), connected.stream.descriptor());
+    confirmation.is_none().then(keep)
 }
 
 /// Joins the ends of both directions into one, and gives the connection back if it is in step.

@@ -95,6 +95,20 @@ impl Head {
         self.set_completeness(Parts { state, lost_before: lost_before + lost_since, lost_since: 0 });
     }
 
+    /// The store cannot be read: the mirror may lack what comes meanwhile.
+    pub(super) fn fall_behind(&self) {
+        let parts = Parts::of(self.completeness.load());
+        let state = if parts.state == NEVER { NEVER } else { SYNCING };
+        self.set_completeness(Parts { state, ..parts });
+    }
+
+    /// Everything since `fall_behind` has been read in order. What found no place before has not found one by that.
+    pub(super) fn catch_up(&self) {
+        let parts = Parts::of(self.completeness.load());
+        let state = if parts.state == NEVER { NEVER } else { COMPLETE };
+        self.set_completeness(Parts { state, ..parts });
+    }
+
     /// All durable keys have been read since `begin_sync`: what was lost before has been tried again.
     pub(super) fn end_sync(&self) {
         let parts = Parts::of(self.completeness.load());

@@ -122,6 +122,27 @@ fn what_was_lost_is_forgotten_only_when_a_whole_snapshot_found_room() {
 }
 
 #[test]
+fn a_link_that_comes_back_finds_no_room_for_what_was_lost() {
+    let (revocations, writer) = small();
+    revocations.fall_behind(&writer);
+    revocations.catch_up(&writer, 1);
+    assert_eq!(revocations.completeness(), Completeness::NeverSynced, "nothing was ever read whole");
+    revocations.begin_sync(&writer);
+    revocations.end_sync(&writer, 1);
+    revocations.fall_behind(&writer);
+    assert_eq!(revocations.completeness(), Completeness::Syncing);
+    revocations.catch_up(&writer, 2);
+    assert_eq!((revocations.completeness(), revocations.synced_at_ms()), (Completeness::Complete, Some(2)));
+    for number in 0..17 {
+        revocations.revoke_token(&writer, &twin(number), LATER, NOW);
+    }
+    revocations.fall_behind(&writer);
+    revocations.catch_up(&writer, 3);
+    assert_eq!((revocations.completeness(), revocations.lost()), (Completeness::Overflowing, 1));
+    assert_eq!(revocations.token(&twin(16), NOW), Verdict::Unsure);
+}
+
+#[test]
 fn a_weaker_cutoff_that_is_found_does_not_hide_a_stricter_one_that_was_lost() {
     let (revocations, writer) = small();
     let raise = |number, epoch, expires, now| {

@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 pub const NOT_BEFORE_TTL_S: u64 = 7 * 86_400;
 /// The life of a revoked token whose expiry the writer did not state; access tokens live 15 minutes.
 pub const EXPIRY_UNKNOWN_S: i64 = 86_400;
+/// A token that is said to live longer is taken to be withdrawn for so long: an entry that never expired would take its
+/// place in the mirror for ever.
+pub const EXPIRY_S_MAX: i64 = 31 * 86_400;
+/// Seconds since 1970 until the year 5138; whoever says more means milliseconds.
+const SECONDS_MAX: i64 = 100_000_000_000;
 /// Of every id; longer ones name nothing on the platform.
 pub const ID_BYTES_MAX: usize = 256;
 
@@ -171,7 +176,7 @@ impl Event {
         if fields.text("v") != Some("1") {
             return Err(Malformed::Version);
         }
-        let exp = || fields.number("exp").map(|exp| exp.unwrap_or(now.saturating_add(EXPIRY_UNKNOWN_S)));
+        let exp = || fields.number("exp").map(|exp| expiry(exp, now));
         Ok(match fields.text("kind").ok_or(Malformed::Missing("kind"))? {
             "jti" => Event::Token { token: TokenName::Jti(fields.id("id")?), exp: exp()? },
             "sha256" => Event::Token { token: TokenName::sha256(&fields.id("id")?)?, exp: exp()? },
@@ -335,6 +340,15 @@ pub fn legal(name: &'static str, text: &str) -> Result<String, Malformed> {
     let visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     let is_legal = visible && text.len() <= ID_BYTES_MAX;
     is_legal.then(|| text.to_owned()).ok_or(Malformed::Illegal(name))
+}
+
+fn expiry(given: Option<i64>, now: UnixSeconds) -> UnixSeconds {
+    let exp = match given {
+        None => now.saturating_add(EXPIRY_UNKNOWN_S),
+        Some(milliseconds) if milliseconds > SECONDS_MAX => milliseconds / 1_000,
+        Some(seconds) => seconds,
+    };
+    exp.min(now.saturating_add(EXPIRY_S_MAX))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the shared cache holds, under which keys, and how long (`platform.md` section 5). Pure.
 
 use edge_worker::clock::UnixSeconds;
+use edge_worker::identity::uuid::Uuid;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -82,10 +83,13 @@ pub fn generation_key(venue: &str) -> String {
     format!("cache:venue:gen:{}", component(venue))
 }
 
-/// A name that may hold colons, written so that no two questions share a key. Ids compare without case, so that another
-/// spelling of a venue is no way around its generation.
+/// A name that may hold colons, written so that no two questions share a key. UUIDs compare without case, so that
+/// another spelling of a venue is no way around its generation; for all else, case tells names apart.
 fn component(text: &str) -> String {
-    text.to_ascii_lowercase().replace('%', "%25").replace(':', "%3A")
+    match Uuid::parse(text.as_bytes()) {
+        Some(uuid) => uuid.as_str().to_owned(),
+        None => text.replace('%', "%25").replace(':', "%3A"),
+    }
 }
 
 /// Whether a value of this time may serve at `now`: neither older than `ttl` nor from the future.

@@ -64,6 +64,8 @@ pub enum Gap {
     /// The stream is another one or an older one: flushed, restarted empty, failed over. Durable keys may be
     /// lost, too, so that each node writes its own again.
     Lost,
+    /// Nothing was missed, but the mirror had no room for some of it; now it may have.
+    NoRoom,
 }
 
 /// Whether every entry after `position` can still be read. `before` is what XINFO said when `position` was current.

@@ -32,6 +32,8 @@ pub enum Update {
     /// Entries may be missing. Revocations follow by a scan; what is not durable (access decisions, records of
     /// users) must be forgotten now. After [`Gap::Lost`], [`super::publisher::Publisher::replay`] is due.
     Gap(Gap),
+    /// All durable keys have been read since the last gap.
+    Whole,
     /// How far the mirror can be trusted.
     Sync(SyncState),
 }
@@ -77,6 +79,10 @@ pub struct Tail {
     position: Option<StreamId>,
     /// What XINFO said when `position` was current.
     info: StreamInfo,
+    /// The last gap; not closed yet while there is no `position`.
+    open: Gap,
+    /// Changed when the store is to be read whole.
+    wanted: watch::Sender<()>,
     run_id: Option<String>,
     state: watch::Sender<TailState>,
     complaints: Throttle,
@@ -99,6 +105,8 @@ impl Tail {
             asking,
             position: None,
             info: StreamInfo::default(),
+            open: Gap::FirstStart,
+            wanted: watch::Sender::new(()),
             run_id: None,
             state: watch::Sender::new(state),
             complaints: Throttle::default(),
@@ -108,6 +116,12 @@ impl Tail {
     #[must_use]
     pub fn state(&self) -> watch::Receiver<TailState> {
         self.state.subscribe()
+    }
+
+    /// Each value sent has the store read whole once more.
+    #[must_use]
+    pub fn wish(&self) -> watch::Sender<()> {
+        self.wanted.clone()
     }
 
     /// Reads for ever. `apply` must not block; it gets everything in order.
@@ -133,6 +147,7 @@ impl Tail {
         let found = if other { Some(Gap::Lost) } else { self.gap().await? };
         self.close(found, apply).await?;
         self.run_id = Some(run_id);
+        let mut wanted = self.wanted.subscribe();
         loop {
             let after = self.position.unwrap_or_default();
             self.turn_live(after, apply);
@@ -142,7 +157,9 @@ impl Tail {
             // Whether there were others between them and `after` is only known now.
             let found = self.gap().await?;
             self.position = Some(last.unwrap_or(after));
-            self.close(found, apply).await?;
+            let wish = wanted.has_changed().is_ok_and(|wished| wished).then_some(Gap::NoRoom);
+            wanted.mark_unchanged();
+            self.close(found.or(wish), apply).await?;
         }
     }
 
@@ -177,7 +194,7 @@ impl Tail {
     async fn gap(&mut self) -> Result<Option<Gap>, CallFault> {
         let now = self.stream_info().await?;
         let found = match self.position {
-            None => Some(Gap::FirstStart),
+            None => Some(self.open),
             Some(position) => stream::gap(position, self.info, now),
         };
         self.info = now.unwrap_or_default();
@@ -189,10 +206,11 @@ impl Tail {
         let Some(gap) = gap else { return Ok(()) };
         self.turn_stale(apply);
         apply(Update::Gap(gap));
-        self.position = None;
+        (self.position, self.open) = (None, gap);
         let info = self.stream_info().await?.unwrap_or_default();
         let started = clock::now();
         let scanned = snapshot::scan(&self.asking, |event| apply(Update::Event { event, id: None })).await?;
+        apply(Update::Whole);
         self.info = info;
         self.position = Some(info.last_generated);
         self.state.send_modify(|state| {

@@ -131,7 +131,8 @@ impl Answerer {
         }
     }
 
-    fn withdraw(&self, withdrawal: Withdrawal) {
+    /// On this node at once, and on its way to the others.
+    pub fn withdraw(&self, withdrawal: Withdrawal) {
         let (event, reason) = match withdrawal {
             Withdrawal::Token { token, expires_at } => {
                 (Event::Token { token: named(token), exp: expires_at }, "auth_service")

@@ -3,8 +3,9 @@
 use super::*;
 use crate::cluster::outbox::WAITING_MAX_COUNT;
 use crate::cluster::publisher::Published;
+use crate::cluster::stream;
 use edge_worker::telemetry::metrics::Metric;
-use shm::revocations::TOKENS_MAX;
+use shm::revocations::{Completeness, TOKENS_MAX};
 
 fn security() -> (&'static SupervisorRegion, SecurityLog) {
     let region: &'static SupervisorRegion =
@@ -62,4 +63,28 @@ fn a_revocation_that_no_other_node_will_hear_of_is_a_critical_event() {
     assert_eq!(raised(&security, SecurityEvent::RevocationOutboxFull), 0);
     assert_eq!(publisher.publish(token(WAITING_MAX_COUNT), "test", |_| ()), Published::Refused);
     assert_eq!(raised(&security, SecurityEvent::RevocationOutboxFull), 1);
+}
+
+#[test]
+fn what_found_no_room_stays_in_doubt_until_the_store_was_read_whole() {
+    let (region, security) = security();
+    let publisher = Publisher::new("here".to_owned(), 30, security.clone());
+    let mirror = Mirror::new(region, &[7; 32], 30, security);
+    let live = || Update::Sync(SyncState::Live { position: stream::StreamId::default() });
+    for update in [Update::Gap(Gap::FirstStart), Update::Whole, live()] {
+        mirror.update(update, &publisher);
+    }
+    let revocations = &region.authority().revocations;
+    assert_eq!(revocations.completeness(), Completeness::Complete);
+    let is_full =
+        |number: &usize| mirror.apply(&token(*number), RevocationSource::Stream) == Some(Recorded::Full);
+    assert!((0..TOKENS_MAX).any(|number| is_full(&number)));
+    for update in [Update::Sync(SyncState::Stale), live()] {
+        mirror.update(update, &publisher);
+        assert_eq!((revocations.completeness(), revocations.lost()), (Completeness::Overflowing, 1));
+    }
+    for update in [Update::Gap(Gap::NoRoom), Update::Whole, live()] {
+        mirror.update(update, &publisher);
+    }
+    assert_eq!((revocations.completeness(), revocations.lost()), (Completeness::Complete, 0));
 }

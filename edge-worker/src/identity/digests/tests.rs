@@ -24,7 +24,11 @@ fn digests_of_different_things_differ() {
 }
 
 #[test]
-fn letter_case_does_not_make_another_user() {
+fn letter_case_tells_users_apart_but_not_uuids() {
     let digests = Digests::new([7; 32]);
-    assert_eq!(digests.user("AB-CD", "EF"), digests.user("ab-cd", "ef"));
+    assert_ne!(digests.user("acme", "Admin"), digests.user("acme", "admin"));
+    assert_ne!(digests.tenant("Acme"), digests.tenant("acme"));
+    let (upper, lower) = ("0B5E2F1C-77AA-4B0E-9D3E-5A1C2B3D4E5F", "0b5e2f1c-77aa-4b0e-9d3e-5a1c2b3d4e5f");
+    assert_eq!(digests.user(upper, lower), digests.user(lower, upper));
+    assert_eq!(digests.venue(upper), digests.venue(lower));
 }

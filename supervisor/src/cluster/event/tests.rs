@@ -1,7 +1,8 @@
 //! Events as fields and as durable keys, and what strangers may write in their place.
 
 use super::{
-    Banned, Durable, EXPIRY_UNKNOWN_S, Event, ID_BYTES_MAX, Malformed, TokenName, from_durable, is_durable,
+    Banned, Durable, EXPIRY_S_MAX, EXPIRY_UNKNOWN_S, Event, ID_BYTES_MAX, Malformed, TokenName, from_durable,
+    is_durable,
 };
 
 const NOW: i64 = 1_700_000_000;
@@ -112,8 +113,10 @@ fn durable_keys_are_those_of_the_platform_and_read_back() {
     ] {
         assert!(event.durable(NOW, 30).is_none() && !event.is_over(NOW, 30));
     }
-    let venue = Event::Venue { id: "V".into(), generation: None };
-    assert_eq!(venue.durable(NOW, 30), Some(Durable::Generation { key: "cache:venue:gen:v".into() }));
+    let (upper, lower) = ("0B5E2F1C-77AA-4B0E-9D3E-5A1C2B3D4E5F", "0b5e2f1c-77aa-4b0e-9d3e-5a1c2b3d4e5f");
+    let venue = Event::Venue { id: upper.into(), generation: None };
+    let key = format!("cache:venue:gen:{lower}");
+    assert_eq!(venue.durable(NOW, 30), Some(Durable::Generation { key }));
     assert!(!is_durable("cache:venue:gen:v"), "a snapshot has no use for it");
 }
 
@@ -135,4 +138,17 @@ fn a_durable_key_that_means_nothing_is_refused() {
     }
     let future = from_durable("session:nbf:tenant:t", r#"{"epoch":1700000000001}"#, 1, NOW);
     assert_eq!(future, Ok(Event::Tenant { tenant: "t".into(), epoch: NOW }));
+}
+
+#[test]
+fn an_expiry_in_milliseconds_or_beyond_all_tokens_neither_weakens_a_revocation_nor_keeps_its_place_for_ever()
+{
+    for (said, meant) in [
+        ("1700000009000", NOW + 9),
+        ("1800000000", NOW + EXPIRY_S_MAX),
+        ("9223372036854775807", NOW + EXPIRY_S_MAX),
+        ("-5", -5),
+    ] {
+        assert_eq!(parsed(&[("kind", "jti"), ("id", "j"), ("exp", said)]), Ok(jti(meant)), "{said}");
+    }
 }

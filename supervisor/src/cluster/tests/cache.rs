@@ -113,14 +113,16 @@ async fn another_generation_voids_decisions_and_lists() {
     assert_eq!(cache.generations(&["v", "w"]).await.expect("Redis is up"), [1, 0]);
 }
 
+const VENUE: &str = "0b5e2f1c-77aa-4b0e-9d3e-5a1c2b3d4e5f";
+
 #[tokio::test]
 async fn what_an_event_has_overtaken_is_a_miss_here_until_it_is_said_again() {
     let server = Server::start().await;
     let (a, b) = (cache(&server), cache(&server));
     let now = clock::wall_seconds();
-    let question = AccessQuestion { tenant: "t", user: "u", venue: "v", permission: None };
+    let question = AccessQuestion { tenant: "t", user: "u", venue: VENUE, permission: None };
     let access = VenueAccess { allowed: true, role: None, permissions: Vec::new(), generation: 0 };
-    let list = [VenueListed { id: "v".into(), generation: 0 }];
+    let list = [VenueListed { id: VENUE.into(), generation: 0 }];
     let say = async |at| {
         a.store_user("t", "u", at, Some(&user())).await.expect("Redis is up");
         a.store_access(question, at, &access).await.expect("Redis is up");
@@ -133,9 +135,11 @@ async fn what_an_event_has_overtaken_is_a_miss_here_until_it_is_said_again() {
     };
     say(now - 10).await;
     assert_eq!(hits().await, (true, true, true));
-    b.overtaken_by(&Event::Venue { id: "V".into(), generation: None });
-    assert_eq!(hits().await, (true, false, false), "ids compare without case");
-    b.overtaken_by(&Event::ForgetUser { tenant: "T".into(), sub: "U".into() });
+    b.overtaken_by(&Event::Venue { id: VENUE.to_ascii_uppercase(), generation: None });
+    assert_eq!(hits().await, (true, false, false), "UUIDs compare without case");
+    b.overtaken_by(&Event::ForgetUser { tenant: "t".into(), sub: "U".into() });
+    assert_eq!(hits().await, (true, false, false), "another user");
+    b.overtaken_by(&Event::ForgetUser { tenant: "t".into(), sub: "u".into() });
     assert_eq!(hits().await, (false, false, false));
     assert_ne!(a.user("t", "u").await.expect("Redis is up"), Found::Miss, "another node has not heard of it");
     a.overtaken();
@@ -148,8 +152,9 @@ async fn what_an_event_has_overtaken_is_a_miss_here_until_it_is_said_again() {
 async fn another_spelling_of_a_venue_has_the_same_generation() {
     let server = Server::start().await;
     let cache = cache(&server);
-    server.command(&["INCR", "cache:venue:gen:v"]);
-    let question = AccessQuestion { tenant: "t", user: "u", venue: "V", permission: None };
+    server.command(&["INCR", &format!("cache:venue:gen:{VENUE}")]);
+    let venue = VENUE.to_ascii_uppercase();
+    let question = AccessQuestion { tenant: "t", user: "u", venue: &venue, permission: None };
     assert_eq!(cache.access(question).await.expect("Redis is up").1, 1);
 }
 

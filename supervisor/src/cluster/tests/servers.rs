@@ -257,6 +257,7 @@ impl Node {
                         replayer.replay();
                     }
                 }
+                Update::Whole => {}
                 Update::Sync(sync) => mirror.syncs.push(sync),
             }
         }));

@@ -7,6 +7,7 @@ use crate::identity::auth_service::{self, Absence, UserQuestion};
 use edge_worker::clock::{self, UnixSeconds};
 use edge_worker::control::asks::{Person, UserAnswer};
 use edge_worker::identity::roles::Role;
+use edge_worker::identity::uuid::same_id;
 use edge_worker::pipeline::user::is_fresh;
 use edge_worker::telemetry::security_events::SecurityEvent;
 use shm::access::{Kept, Moment, UserRecord, UserStatus};
@@ -68,8 +69,8 @@ impl Answerer {
         let record = match cached.value {
             None => self.record(UserStatus::NotFound, None, at),
             Some(found) => {
-                let own = found.id.eq_ignore_ascii_case(&user.subject)
-                    && found.tenant_id.eq_ignore_ascii_case(&user.tenant);
+                let own = same_id(found.id.as_bytes(), user.subject.as_bytes())
+                    && same_id(found.tenant_id.as_bytes(), user.tenant.as_bytes());
                 let status = status(auth_service::UserStatus::of(&found.status));
                 own.then(|| self.record(status, Some(Role::claimed(&found.role)), at))?
             }
