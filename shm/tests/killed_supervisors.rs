@@ -30,7 +30,7 @@ const TOKENS: usize = 36;
 const USERS: usize = 36;
 const VENUES: usize = 3;
 /// So long that the tables are full now and then.
-const EXPIRY_S_MAX: u64 = 11;
+const EXPIRY_S_MAX: u64 = 14;
 const DIGEST_KEY: u64 = 0x5eed;
 /// A supervisor that lives longer than planned, because its killer gets no time, stops for others' sake.
 const STEPS_MAX: u64 = 5_000;
