@@ -19,6 +19,11 @@ fn theirs() -> String {
     Token::valid().tenant(OTHER_TENANT).build()
 }
 
+/// A change of the status as far as its framing, as raw bytes.
+fn raw_head() -> String {
+    format!("PUT {} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n", status_of(OTHER_TENANT), admin())
+}
+
 fn set_status(edge: &Edge, body: impl AsRef<[u8]>) -> u16 {
     edge.client().request("PUT", &status_of(OTHER_TENANT)).bearer(&admin()).body(body).send().status
 }
@@ -89,11 +94,7 @@ fn bytes_and_framing_arrive_as_they_were_sent() {
 fn the_service_hears_nothing_of_a_body_that_is_not_whole_or_too_large() {
     let backend = Backend::start();
     let edge = Edge::start(&backend);
-    let head = format!(
-        "PUT {} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n",
-        status_of(OTHER_TENANT),
-        admin()
-    );
+    let head = raw_head();
     let mut slow = edge.client();
     slow.send_raw(format!("{head}Content-Length: 22\r\n\r\n{{\"status\":"));
     assert!(!holds_within(Duration::from_millis(300), || backend.hits() > 0));
@@ -120,11 +121,7 @@ fn the_service_hears_nothing_of_a_body_that_is_not_whole_or_too_large() {
 fn a_client_that_asks_first_is_told_to_go_on_and_a_next_request_keeps_its_place() {
     let backend = Backend::start();
     let edge = Edge::start(&backend);
-    let head = format!(
-        "PUT {} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n",
-        status_of(OTHER_TENANT),
-        admin()
-    );
+    let head = raw_head();
     let mut client = edge.client();
     client.send_raw(format!("{head}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
     assert_eq!(client.head().start, b"HTTP/1.1 100 Continue");

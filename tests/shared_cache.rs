@@ -58,6 +58,15 @@ impl Platform {
         self.is_in_redis(&key(user));
     }
 
+    /// Two nodes, and the token of a user about whom the first has asked and the second has not.
+    fn nodes_that_share(&self) -> ([Edge; 2], String) {
+        let (nodes, token) = ([self.node(), self.node()], Token::valid().build());
+        nodes[0].fetch_as(&token, ROW).expect_status(200);
+        self.is_shared(USER);
+        nodes[1].fetch_as(&token, ROW).expect_status(200);
+        (nodes, token)
+    }
+
     fn role_at_the_service(&self) -> Option<String> {
         self.services.last().header("x-user-role").map(str::to_owned)
     }
@@ -98,11 +107,7 @@ fn sealed(mac_key: &str, at: i64, role: &str) -> String {
 #[test]
 fn a_second_node_does_not_ask_about_a_user_that_the_first_has_asked_about() {
     let platform = Platform::start();
-    let nodes = [platform.node(), platform.node()];
-    let token = Token::valid().build();
-    nodes[0].fetch_as(&token, ROW).expect_status(200);
-    platform.is_shared(USER);
-    nodes[1].fetch_as(&token, ROW).expect_status(200);
+    let (_nodes, token) = platform.nodes_that_share();
     assert_eq!((platform.look_ups(), platform.services.hits()), (1, 2));
     assert_eq!(
         platform.role_at_the_service().as_deref(),
@@ -184,11 +189,7 @@ fn a_record_is_as_old_as_its_look_up_wherever_it_was_made() {
 #[test]
 fn what_an_event_voids_does_not_come_back_from_redis() {
     let platform = Platform::start();
-    let nodes = [platform.node(), platform.node()];
-    let token = Token::valid().build();
-    nodes[0].fetch_as(&token, ROW).expect_status(200);
-    platform.is_shared(USER);
-    nodes[1].fetch_as(&token, ROW).expect_status(200);
+    let (nodes, token) = platform.nodes_that_share();
     platform.auth.script(LOOK_UP, record(USER, "customer", "SUSPENDED"));
     let old = platform.redis.command(&["GET", &key(USER)]);
     let entry =

@@ -7,6 +7,7 @@ use super::parse::Request;
 use crate::clock::UnixSeconds;
 use crate::config::limits::AUTHORIZATION_BYTES_MAX;
 use crate::config::secret::Secret;
+use crate::control::asks::Named;
 use crate::http::head::KnownHeader;
 use crate::identity::claims::Claims;
 use crate::identity::digests::sha256_digits;
@@ -119,15 +120,13 @@ pub fn remember(
 ///
 /// `None` if the token is longer than the cache holds.
 pub fn confirm(
-    (principal, authorization): (&Principal, Authorization<'_>),
-    verifier: &Verifier,
+    (principal, digest): (&Principal, TokenDigest),
     cache: &TokenCache,
     slot: WorkerSlot,
     now: UnixSeconds,
 ) -> Option<Placed> {
     let Evidence::Cached(cached) = &principal.evidence else { return None };
-    let digest = verifier.digest(bearer(authorization).ok()?);
-    Some(cache.store(slot, &digest, &CachedToken { validated_at: now, ..*cached }, now))
+    Some(cache.store(slot, &digest.0, &CachedToken { validated_at: now, ..*cached }, now))
 }
 
 impl Principal {
@@ -155,6 +154,15 @@ impl Principal {
         match &self.evidence {
             Evidence::Cached(token) => (!token.jti.is_empty()).then(|| token.jti.as_str()),
             Evidence::Verified(claims) => claims.jti.as_deref(),
+        }
+    }
+
+    /// How the principal's token is called: by its id, or by the SHA-256 of the whole of it.
+    #[must_use]
+    pub fn token_name(&self, whole_token: impl FnOnce() -> String) -> Named {
+        match self.jti() {
+            Some(jti) => Named::Jti(jti.to_owned()),
+            None => Named::Sha256(whole_token()),
         }
     }
 

@@ -246,8 +246,8 @@ async fn establish(
     let revocations = &worker.authority.revocations;
     let policy = worker.settings.users.revocation_cold;
     revocation::check(revocations, policy, (&principal, &marks), clock::wall_seconds())?;
-    let cold = revocations.completeness() == Completeness::NeverSynced;
-    if cold && worker.settings.local.follows_redis {
+    let follows = worker.settings.local.follows_redis;
+    if follows && revocations.completeness() == Completeness::NeverSynced {
         worker.meters.degraded(Degraded::ColdMirror);
     }
     if outcome != CacheOutcome::Hit {
@@ -256,7 +256,7 @@ async fn establish(
     let outage =
         user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, request, matched));
     let person = || person(&principal, ledger, (claimed, bytes));
-    validation::check(worker, (&principal, authorization), outage, &person).await?;
+    validation::check(worker, (&principal, authorization, digest), outage, &person).await?;
     let role = user::check(worker, &marks.user, outage, person).await?;
     if let Some(role) = role.filter(|role| *role != principal.role()) {
         ledger.principal = Some(Rc::new(Principal::clone(&principal).recorded_as(role)));

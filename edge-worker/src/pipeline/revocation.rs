@@ -7,7 +7,6 @@
 use super::authenticate::{self, Authorization, Principal};
 use super::marks::Marks;
 use super::rejection::Rejection;
-use super::withdraw;
 use crate::clock::UnixSeconds;
 use crate::config::redis::ColdPolicy;
 use crate::control::asks::{Answer, Question, SightAnswer, Unanswered};
@@ -55,7 +54,7 @@ pub async fn first_sight(
     if !worker.settings.users.older_blacklist {
         return Ok(Sight::Watched);
     }
-    let token = withdraw::name(principal, || authenticate::whole_token(authorization));
+    let token = principal.token_name(|| authenticate::whole_token(authorization));
     let bearer = authenticate::presented(authorization);
     let question = Question::FirstSight { token, bearer, expires_at: principal.expires_at() };
     match worker.ask(question).await {

@@ -4,10 +4,9 @@
 //! token in the region's cache, so that the workers of a node ask once. A token that does not fit there is asked about
 //! at every request.
 
-use super::authenticate::{self, Authorization, Principal};
+use super::authenticate::{self, Authorization, Principal, TokenDigest};
 use super::rejection::Rejection;
 use super::user::Outage;
-use super::withdraw;
 use crate::clock::{self, UnixSeconds};
 use crate::control::asks::{Answer, Person, Question, ValidationAnswer};
 use crate::identity::fault::TokenFault;
@@ -23,7 +22,7 @@ const VALID_S: i64 = 60;
 /// 401 if auth-service refuses the token, 503 if nobody can tell.
 pub async fn check(
     worker: &Worker,
-    (principal, authorization): (&Principal, Authorization<'_>),
+    (principal, authorization, digest): (&Principal, Authorization<'_>, TokenDigest),
     outage: Outage,
     person: impl FnOnce() -> Person,
 ) -> Result<(), Rejection> {
@@ -32,16 +31,15 @@ pub async fn check(
     }
     let question = Question::Token {
         user: person(),
-        token: withdraw::name(principal, || authenticate::whole_token(authorization)),
+        token: principal.token_name(|| authenticate::whole_token(authorization)),
         expires_at: principal.expires_at(),
         bearer: authenticate::presented(authorization),
     };
     match Box::pin(worker.ask(question)).await {
         Ok(Answer::Token(ValidationAnswer::Valid)) => {
             let (cache, now) = (&worker.shared.token_cache, clock::wall_seconds());
-            let verifier = worker.verifier.borrow();
             // A place that is being written is left alone; the token will be asked about again.
-            let _ = authenticate::confirm((principal, authorization), &verifier, cache, worker.slot, now);
+            let _ = authenticate::confirm((principal, digest), cache, worker.slot, now);
             Ok(())
         }
         Ok(Answer::Token(ValidationAnswer::Refused)) => Err(Rejection::Unauthorized(TokenFault::Revoked)),

@@ -4,7 +4,7 @@
 use super::authenticate::Principal;
 use super::tenant_status::{TENANTS, TenantStatus};
 use crate::config::services::ServiceId;
-use crate::control::asks::{Named, Withdrawal};
+use crate::control::asks::Withdrawal;
 use crate::http::method::Method;
 use crate::http::target;
 use crate::identity::uuid::Uuid;
@@ -42,14 +42,15 @@ pub fn of(
     // The service may decode the path before it looks at it.
     match (service, method, &*target::decode(path)) {
         (Confirming::Auth, Method::Post, b"/auth/logout") => {
-            let token = name(principal, whole_token);
+            let token = principal.token_name(whole_token);
             Some(Withdrawal::Token { token, expires_at: principal.expires_at() })
         }
         (Confirming::Auth, Method::Delete, b"/auth/sessions/all")
         | (Confirming::Auth, Method::Post, b"/auth/gdpr/delete") => Some(user(None)),
         // auth-service logs out the other devices.
         (Confirming::Auth, Method::Put, b"/auth/change-password") => Some(user(principal.jti())),
-        (Confirming::Auth, Method::Put, path) if path.starts_with(TENANTS) => {
+        // These two decode the segment that they name.
+        (Confirming::Auth, Method::Put, _) if path.starts_with(TENANTS) => {
             status.withdraws(path).map(|tenant| Withdrawal::Tenant { tenant })
         }
         _ => venue(service, method, path).map(|venue| Withdrawal::Venue { venue: venue.as_str().to_owned() }),
@@ -73,12 +74,3 @@ fn venue(service: Confirming, method: Method, path: &[u8]) -> Option<Uuid> {
 
 #[cfg(test)]
 mod tests;
-
-/// How the principal's token is called.
-#[must_use]
-pub fn name(principal: &Principal, whole_token: impl FnOnce() -> String) -> Named {
-    match principal.jti() {
-        Some(jti) => Named::Jti(jti.to_owned()),
-        None => Named::Sha256(whole_token()),
-    }
-}

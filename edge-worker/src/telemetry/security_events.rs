@@ -314,7 +314,12 @@ impl EventSet {
 
     /// In the order of the table.
     pub fn iter(self) -> impl Iterator<Item = SecurityEvent> {
-        TABLE.iter().map(|row| row.event).filter(move |event| self.contains(*event))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let row = TABLE.get(rest.trailing_zeros() as usize)?;
+            rest &= rest - 1;
+            Some(row.event)
+        })
     }
 
     /// The most serious one; of equals the first of the table.

@@ -90,23 +90,18 @@ impl Head {
 
     /// From here on the mirror is stale. What was lost so far stays counted until the snapshot is whole.
     pub(super) fn begin_sync(&self) {
-        let Parts { state, lost_before, lost_since } = Parts::of(self.completeness.load());
-        let state = if state == NEVER { NEVER } else { SYNCING };
+        let Parts { state, lost_before, lost_since } = Parts::of(self.completeness.load()).turned(SYNCING);
         self.set_completeness(Parts { state, lost_before: lost_before + lost_since, lost_since: 0 });
     }
 
     /// The store cannot be read: the mirror may lack what comes meanwhile.
     pub(super) fn fall_behind(&self) {
-        let parts = Parts::of(self.completeness.load());
-        let state = if parts.state == NEVER { NEVER } else { SYNCING };
-        self.set_completeness(Parts { state, ..parts });
+        self.set_completeness(Parts::of(self.completeness.load()).turned(SYNCING));
     }
 
     /// Everything since `fall_behind` has been read in order. What found no place before has not found one by that.
     pub(super) fn catch_up(&self) {
-        let parts = Parts::of(self.completeness.load());
-        let state = if parts.state == NEVER { NEVER } else { COMPLETE };
-        self.set_completeness(Parts { state, ..parts });
+        self.set_completeness(Parts::of(self.completeness.load()).turned(COMPLETE));
     }
 
     /// All durable keys have been read since `begin_sync`: what was lost before has been tried again.
@@ -180,6 +175,11 @@ impl Parts {
             lost_before: (word >> BEFORE_SHIFT) & LOST_MAX,
             lost_since: word >> SINCE_SHIFT,
         }
+    }
+
+    /// In another state, unless nothing was ever read.
+    fn turned(self, state: u64) -> Parts {
+        Parts { state: if self.state == NEVER { NEVER } else { state }, ..self }
     }
 
     fn word(self) -> u64 {

@@ -286,14 +286,15 @@ fn the_word_of_auth_service_is_kept_with_the_token() {
     let (principal, _) = bench.ask(&good(), NOW).expect("accepted");
     assert_eq!(principal.validated_at(), 0);
     let slot = WorkerSlot::new(1).expect("a slot");
-    let placed = confirm((&principal, authorization), &bench.verifier, bench.cache, slot, NOW + 5);
+    let own = digest(authorization, &bench.verifier).expect("a bearer token");
+    let placed = confirm((&principal, own), bench.cache, slot, NOW + 5);
     assert_eq!(placed, Some(Placed::Stored));
     let (principal, outcome) = bench.ask(&good(), NOW).expect("accepted");
     assert_eq!((principal.validated_at(), outcome), (NOW + 5, CacheOutcome::Hit));
     let long = token(&claims(json!({"jti": "j".repeat(65)})));
     let value = format!("Bearer {long}");
     let (principal, _) = bench.ask(&long, NOW).expect("accepted");
-    let whose = (&principal, Authorization::One(value.as_bytes()));
-    let placed = confirm(whose, &bench.verifier, bench.cache, slot, NOW + 5);
+    let own = digest(Authorization::One(value.as_bytes()), &bench.verifier).expect("a bearer token");
+    let placed = confirm((&principal, own), bench.cache, slot, NOW + 5);
     assert_eq!((placed, principal.validated_at()), (None, 0), "what is not cached has nowhere to keep it");
 }

@@ -1,6 +1,7 @@
 //! Which requests withdraw what, by the path that the service gets.
 
 use super::*;
+use crate::control::asks::Named;
 use crate::identity::forge::{JTI, NOW, SUBJECT, TENANT, claims, settings, token, token_cache, verifier};
 use crate::pipeline::authenticate::{Authorization, authenticate, digest};
 use serde_json::json;
