@@ -126,7 +126,8 @@ fn public_key(key: &PublicKey) -> Option<Key> {
     let verifier: Box<dyn JwtVerifier> = match material.kind() {
         DecodingKeyKind::RsaModulusExponent { n, e } => Box::new(ReadyRsa::new(n, e)?),
         DecodingKeyKind::SecretOrDer(_) => {
-            (DEFAULT_PROVIDER.verifier_factory)(&scheme(key.algorithm), &material).ok()?
+            let scheme = if key.algorithm == Algorithm::Es256 { Scheme::ES256 } else { Scheme::EdDSA };
+            (DEFAULT_PROVIDER.verifier_factory)(&scheme, &material).ok()?
         }
     };
     Some(Key { kid: key.kid.clone(), algorithm: key.algorithm, fingerprint: key.fingerprint, verifier })
@@ -144,7 +145,7 @@ fn shared_key(secret: &Secret<Vec<u8>>, digest_key: &Secret<[u8; 32]>) -> Result
         kid: String::new(),
         algorithm: Algorithm::Hs256,
         fingerprint: first_word(&digest),
-        verifier: (DEFAULT_PROVIDER.verifier_factory)(&scheme(Algorithm::Hs256), &material)
+        verifier: (DEFAULT_PROVIDER.verifier_factory)(&Scheme::HS256, &material)
             .expect("a key made from a secret is an HMAC key"),
     })
 }
@@ -165,15 +166,6 @@ fn is_well_sized(algorithm: Algorithm, material: &DecodingKey) -> bool {
         DecodingKeyKind::SecretOrDer(point) if algorithm == Algorithm::Es256 => point.len() == EC_POINT_BYTES,
         DecodingKeyKind::SecretOrDer(point) => point.len() == ED_POINT_BYTES,
         DecodingKeyKind::RsaModulusExponent { n, .. } => n.len() >= RSA_MODULUS_BYTES_MIN,
-    }
-}
-
-fn scheme(algorithm: Algorithm) -> Scheme {
-    match algorithm {
-        Algorithm::Rs256 => Scheme::RS256,
-        Algorithm::Es256 => Scheme::ES256,
-        Algorithm::EdDsa => Scheme::EdDSA,
-        Algorithm::Hs256 => Scheme::HS256,
     }
 }
 

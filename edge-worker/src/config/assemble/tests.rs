@@ -1,6 +1,6 @@
 //! Whole configurations: what starts, what does not, and that everything is said at once.
 
-use super::{clamp_rows, load};
+use super::{clamp_rows, load, runtime_dir};
 use crate::config::routes::{Access, Local, Notes, Row, ShedClass, Target};
 use crate::config::sample::{self, CURRENT, DEVELOPMENT, PRODUCTION, RANDOM, Scratch};
 use crate::config::services::ServiceId;
@@ -189,4 +189,14 @@ fn the_request_size_bounds_every_row_but_those_of_the_file_service() {
     ];
     let caps: Vec<_> = clamp_rows(rows, &services, 100).into_iter().map(|row| row.body_bytes_max).collect();
     assert_eq!(caps, [Some(100), Some(10), Some(1_000), None, Some(100), Some(100)]);
+}
+
+#[test]
+fn whoever_gives_a_node_orders_needs_its_directory_and_not_the_rest_of_its_configuration() {
+    let found = |changes| runtime_dir(&sample::sources(&[], changes)).map_err(|problems| problems.len());
+    assert_eq!(found(&[("FLOODGATE_RUNTIME_DIR", "/run/edge")]), Ok("/run/edge".into()));
+    assert_eq!(found(&[("FLOODGATE_RUNTIME_DIR", "/run/edge"), ("PORT", "none")]), Ok("/run/edge".into()));
+    assert_eq!(found(&[("FLOODGATE_RUNTIME_DIR", "relative"), ("PORT", "none")]), Err(1));
+    let sources = Sources { file: Some("/nowhere/floodgate.toml".into()), ..Sources::default() };
+    assert_eq!(runtime_dir(&sources).map_err(|problems| problems.len()), Err(1));
 }

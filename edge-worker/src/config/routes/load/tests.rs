@@ -178,6 +178,8 @@ fn a_wrong_value_is_named_with_its_key() {
         (r#"body = "xKiB""#, "body: is not a size"),
         (r#"body = -1"#, "body: is not a size"),
         (r#"stream = 1"#, "stream: is not a flag"),
+        (r#"buffered = true"#, "buffered: needs a body cap of at most 64KiB"),
+        (r#"buffered = true, body = "65KiB""#, "buffered: needs a body cap of at most 64KiB"),
         (r#"idempotency = "always""#, "idempotency: is none of: optional uuid"),
         (r#"validated = "x""#, "validated: is none of: purchase"),
         (r#"class = "x""#, "class: is none of: anonymous"),
