@@ -4,7 +4,7 @@ use super::backend::Backend;
 use super::client::{Client, Response};
 use super::metrics::Metrics;
 use super::polling::eventually;
-use super::process::{self, Process};
+use super::process::{self, PROFILE_VARIABLE, Process};
 use super::token::{Key, SHARED_SECRET};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -39,8 +39,6 @@ pub const SERVICES: [(&str, &str); 19] = [
     ("transfer", "TRANSFER_SERVICE_URL"),
 ];
 
-/// Variables that a coverage build needs to write its profile.
-const PASSED_ON: [&str; 2] = [super::process::PROFILE_VARIABLE, "PATH"];
 
 /// An invocation of the binary with a chosen environment and nothing else.
 #[derive(Clone, Debug)]
@@ -165,14 +163,18 @@ impl Command {
         std::fs::create_dir_all(&self.runtime_dir).expect("the temporary directory is writable");
         let mut command = std::process::Command::new(BINARY);
         command.args(&self.arguments).env_clear().current_dir(&self.runtime_dir);
-        for name in PASSED_ON {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.envs(profile().map(|file| (PROFILE_VARIABLE, file)));
         command.envs(self.variables.iter().map(|variable| (&variable.0, &variable.1)));
         command
     }
+}
+
+/// Where the processes of a coverage build write what they counted: few files which all of them add to. A file a
+/// process, as the coverage tool has it, fills the disk: 4 MiB each, and the tests start a thousand.
+fn profile() -> Option<String> {
+    let file = std::env::var(PROFILE_VARIABLE).ok()?;
+    Some(file.replace("%m-%p", "shared-%4m"))
 }
 
 /// A command that ran to its end.
