@@ -15,6 +15,7 @@ mod cross_tenant;
 mod legacy_blacklist;
 mod api_keys;
 mod revocation;
+mod stale_mirror;
 mod readiness;
 mod identity_figures;
 mod security_events;

@@ -16,6 +16,7 @@ pub mod stream;
 pub mod outbox;
 pub mod publisher;
 pub mod snapshot;
+pub mod durable;
 pub mod tail;
 pub mod legacy;
 pub mod bans;

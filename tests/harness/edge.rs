@@ -39,7 +39,6 @@ pub const SERVICES: [(&str, &str); 19] = [
     ("transfer", "TRANSFER_SERVICE_URL"),
 ];
 
-
 /// An invocation of the binary with a chosen environment and nothing else.
 #[derive(Clone, Debug)]
 pub struct Command {

@@ -13,6 +13,7 @@ pub mod print;
 pub use load::{Source, load};
 pub use print::{print, reference};
 
+use super::lookups::identity::OutagePolicy;
 use super::services::ServiceId;
 use crate::http::method::MethodSet;
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,19 @@ pub struct Notes {
     pub webhook: bool,
     /// Segments that must be UUIDs (400 `INVALID_UUID`).
     pub uuid_segments: Vec<u8>,
+    /// What decides about a user nobody can ask about; `None` takes AUTH_OUTAGE_POLICY.
+    pub outage: Option<OutagePolicy>,
+    pub stale: StalePolicy,
+}
+
+/// What a row does while the node's mirror of revocations may lack some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StalePolicy {
+    /// The mirror decides.
+    #[default]
+    Serve,
+    /// Redis itself is asked, and 503 if it does not answer.
+    Check,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -43,6 +43,8 @@ pub enum Question {
     ApiKey { key: Secret<String> },
     /// Does auth-service still accept this token?
     Token { user: Person, token: Named, expires_at: UnixSeconds, bearer: Secret<String> },
+    /// Does Redis itself say that this token is revoked? For a node whose own revocations may be incomplete.
+    Revoked { token: Named, tenant: String, subject: String, issued_at: UnixSeconds },
     /// Not a question: a token may be proven by a key that the node does not have yet. The set comes before the answer.
     Keys,
 }
@@ -103,6 +105,7 @@ pub enum Answer {
     FirstSight(SightAnswer),
     ApiKey(KeyAnswer),
     Token(ValidationAnswer),
+    Revoked(RevokedAnswer),
     /// The set of keys is as new as it may be.
     Keys,
     /// The supervisor has as many asks as it can take.
@@ -173,6 +176,7 @@ impl Answer {
                 | Self::FirstSight(SightAnswer::Outage)
                 | Self::ApiKey(KeyAnswer::Outage)
                 | Self::Token(ValidationAnswer::Outage)
+                | Self::Revoked(RevokedAnswer::Outage)
         )
     }
 }
@@ -182,6 +186,17 @@ impl Answer {
 pub enum ValidationAnswer {
     Valid,
     Refused,
+    Outage,
+}
+
+/// What the durable keys of a token, its user and its tenant say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokedAnswer {
+    Clear,
+    /// This node knows it from now on.
+    Revoked,
+    /// Redis cannot be asked, or a key of its holds what nobody can read.
     Outage,
 }
 
@@ -198,7 +213,7 @@ pub enum Unanswered {
 
 /// `question` of `gateway_lookups_total`, by [`Question::number`].
 pub const QUESTIONS: &[&str] =
-    &["user", "venue_access", "withdraw", "venue_list", "first_sight", "api_key", "keys", "token"];
+    &["user", "venue_access", "withdraw", "venue_list", "first_sight", "api_key", "keys", "token", "revoked"];
 
 impl Question {
     /// The number of its kind, which is stored in the region: kinds are appended, never renumbered.
@@ -213,6 +228,7 @@ impl Question {
             Self::ApiKey { .. } => 5,
             Self::Keys => 6,
             Self::Token { .. } => 7,
+            Self::Revoked { .. } => 8,
         }
     }
 
@@ -226,7 +242,7 @@ impl Question {
             Self::Withdraw { .. } => 1_000,
             // The mirror serves without it, so nobody waits for long.
             Self::FirstSight { .. } => 300,
-            Self::ApiKey { .. } => 1_000,
+            Self::ApiKey { .. } | Self::Revoked { .. } => 1_000,
         }
     }
 }

@@ -61,7 +61,7 @@ use marks::{LastToken, Marks};
 use rejection::Rejection;
 use renewal::Renewed;
 use respond::{Answer, Asker, Content};
-use revocation::Sight;
+use revocation::{Mirror, Sight};
 use route::{Found, check_query_tenant};
 use shm::revocations::Completeness;
 use std::borrow::Cow;
@@ -245,7 +245,11 @@ async fn establish(
     });
     let revocations = &worker.authority.revocations;
     let policy = worker.settings.users.revocation_cold;
-    revocation::check(revocations, policy, (&principal, &marks), clock::wall_seconds())?;
+    let policies = (policy, matched.row().notes.stale);
+    let mirror = revocation::check(revocations, policies, (&principal, &marks), clock::wall_seconds())?;
+    if mirror == Mirror::Doubtful {
+        Box::pin(revocation::ask(worker, &principal, authorization)).await?;
+    }
     let follows = worker.settings.local.follows_redis;
     if follows && revocations.completeness() == Completeness::NeverSynced {
         worker.meters.degraded(Degraded::ColdMirror);
@@ -253,8 +257,8 @@ async fn establish(
     if outcome != CacheOutcome::Hit {
         Box::pin(meet(worker, authorization, (&principal, digest))).await?;
     }
-    let outage =
-        user::Outage::of(worker.settings.users.outage_policy, reads_as_user(worker, request, matched));
+    let policy = matched.row().notes.outage.unwrap_or(worker.settings.users.outage_policy);
+    let outage = user::Outage::of(policy, reads_as_user(worker, request, matched));
     let person = || person(&principal, ledger, (claimed, bytes));
     validation::check(worker, (&principal, authorization, digest), outage, &person).await?;
     let role = user::check(worker, &marks.user, outage, person).await?;

@@ -178,6 +178,7 @@ pub const REDIS_OPERATIONS: &[&str] = &[
     "legacy_blacklist",
     "api_key",
     "bans",
+    "revoked",
 ];
 /// `result` of `gateway_redis_operations_total`.
 pub const REDIS_RESULTS: &[&str] = &["ok", "error", "blocked"];

@@ -245,6 +245,12 @@ pub fn is_durable(key: &str) -> bool {
     [TOKEN_JTI, TOKEN_SHA256, NOT_BEFORE_USER, NOT_BEFORE_TENANT].iter().any(|prefix| key.starts_with(prefix))
 }
 
+/// Every durable key that can speak of a token: its own, its user's and its tenant's.
+#[must_use]
+pub fn durable_keys(token: &TokenName, tenant: &str, sub: &str) -> [String; 3] {
+    [token.key(), format!("{NOT_BEFORE_USER}{tenant}:{sub}"), format!("{NOT_BEFORE_TENANT}{tenant}")]
+}
+
 /// The event that a durable key stands for. `left_ms` is what PTTL answers: negative without an end.
 pub fn from_durable(key: &str, value: &str, left_ms: i64, now: UnixSeconds) -> Result<Event, Malformed> {
     let left_s = if left_ms < 0 { EXPIRY_UNKNOWN_S } else { left_ms / 1_000 + 1 };
@@ -280,6 +286,12 @@ impl TokenName {
         let hexadecimal = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         let digest = || TokenName::Sha256(digits.to_ascii_lowercase());
         hexadecimal.then(digest).ok_or(Malformed::Illegal("id"))
+    }
+
+    /// Whether it names the token with this jti.
+    #[must_use]
+    pub fn is_jti(&self, jti: &str) -> bool {
+        matches!(self, Self::Jti(own) if own == jti)
     }
 
     fn key(&self) -> String {

@@ -15,10 +15,11 @@ pub enum Operation {
     Legacy,
     ApiKey,
     Bans,
+    Revoked,
 }
 
 impl Operation {
-    pub const ALL: [Operation; 9] = [
+    pub const ALL: [Operation; 10] = [
         Self::Ping,
         Self::CacheRead,
         Self::CacheWrite,
@@ -28,6 +29,7 @@ impl Operation {
         Self::Legacy,
         Self::ApiKey,
         Self::Bans,
+        Self::Revoked,
     ];
 
     /// As in `labels::REDIS_OPERATIONS`.

@@ -2,6 +2,7 @@
 
 use super::api_keys::ApiKeys;
 use super::connection::Connection;
+use super::durable::DurableKeys;
 use super::endpoint::EndpointFault;
 use super::legacy::LegacyBlacklist;
 use super::mac::MacKey;
@@ -18,6 +19,7 @@ pub struct Reads {
     /// LEGACY_BLACKLIST=false leaves it out.
     pub legacy: Option<LegacyBlacklist>,
     pub api_keys: Option<ApiKeys>,
+    pub durable: Option<DurableKeys>,
 }
 
 impl Reads {
@@ -36,6 +38,7 @@ impl Reads {
         Ok(Reads {
             shared: key.map(|key| SharedCache::new(connection.clone(), key, access_ttl, security.clone())),
             legacy: settings.legacy_blacklist.then(|| LegacyBlacklist::new(connection.clone())),
+            durable: Some(DurableKeys::new(connection.clone())),
             api_keys: Some(ApiKeys::new(connection, settings.api_key_templates.clone())),
         })
     }

@@ -53,7 +53,7 @@ async fn scan_node(
         let (next, keys) = page(connection, Operation::Snapshot, node, &cursor, PATTERN).await?;
         let durable: Vec<String> = keys.into_iter().filter(|key| event::is_durable(key)).collect();
         for some in durable.chunks(READ_KEYS_MAX) {
-            for event in read(connection, some).await? {
+            for event in read(connection, Operation::Snapshot, some).await? {
                 match event {
                     Some(Ok(event)) => {
                         scanned.events += 1;
@@ -92,8 +92,9 @@ pub(super) async fn page(
 }
 
 /// The events of these keys, in their order; `None` for one that is gone.
-async fn read(
+pub(super) async fn read(
     connection: &Connection,
+    operation: Operation,
     keys: &[String],
 ) -> Result<Vec<Option<Result<Event, Malformed>>>, CallFault> {
     let one = |name: &str, key: &String| {
@@ -102,7 +103,7 @@ async fn read(
         command
     };
     let commands: Vec<Cmd> = keys.iter().flat_map(|key| [one("GET", key), one("PTTL", key)]).collect();
-    let replies = connection.batch(Operation::Snapshot, commands).await?;
+    let replies = connection.batch(operation, commands).await?;
     let now = clock::wall_seconds();
     let read = |(key, pair): (&String, &[Result<Value, CallFault>])| match pair {
         [Ok(Value::Nil), _] => None,

@@ -2,12 +2,14 @@
 //! request of any worker need not ask, and into Redis, so that another node need not either.
 
 mod api_keys;
+mod revoked;
 mod shared;
 mod tokens;
 mod users;
 mod venues;
 
 use crate::cluster::api_keys::ApiKeys;
+use crate::cluster::durable::{Doubted, DurableKeys};
 use crate::cluster::event::{Event, TokenName};
 use crate::cluster::legacy::LegacyBlacklist;
 use crate::cluster::reads::Reads;
@@ -45,6 +47,7 @@ pub struct Answerer {
     keys: Arc<Keys>,
     legacy: Option<LegacyBlacklist>,
     api_keys: Option<ApiKeys>,
+    durable: Option<DurableKeys>,
     security: SecurityLog,
     wishes: Wishes,
     digests: Digests,
@@ -90,6 +93,7 @@ impl Answerer {
             keys,
             legacy: reads.legacy,
             api_keys: reads.api_keys,
+            durable: reads.durable,
             security,
             wishes,
             digests: Digests::new(*worker.tokens.digest_key.expose()),
@@ -126,6 +130,10 @@ impl Answerer {
             Question::VenueList { user, bearer } => Answer::VenueList(self.list(user, bearer).await),
             Question::FirstSight { token, bearer, expires_at } => {
                 Answer::FirstSight(self.first_sight(named(token), bearer, expires_at).await)
+            }
+            Question::Revoked { token, tenant, subject, issued_at } => {
+                let doubted = Doubted { token: named(token), tenant, subject, issued_at };
+                Answer::Revoked(self.revoked(doubted).await)
             }
             Question::ApiKey { key } => Answer::ApiKey(self.api_key(key).await),
         }

@@ -55,6 +55,17 @@ pub enum OutagePolicy {
     Claims,
 }
 
+impl OutagePolicy {
+    /// As in the environment and the route table.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Claims => "claims",
+        }
+    }
+}
+
 /// `VENUE_ACCESS_MODE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

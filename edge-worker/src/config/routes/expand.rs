@@ -3,8 +3,9 @@
 use super::access::access;
 use super::load::{Fields, Placed};
 use super::pattern::{Mistake, alternatives, parameter, parts, rewrite, segments};
-use super::{Access, Body, Idempotency, Local, Notes, Row, Segment, ShedClass, Target};
+use super::{Access, Body, Idempotency, Local, Notes, Row, Segment, ShedClass, StalePolicy, Target};
 use crate::config::limits::BUFFERED_BODY_BYTES_MAX;
+use crate::config::lookups::identity::OutagePolicy;
 use crate::config::services::{SERVICES, ServiceId};
 use crate::http::method::{Method, MethodSet};
 
@@ -106,6 +107,8 @@ fn draft<'t>(fields: &mut Fields<'t>) -> Option<Draft<'t>> {
         stream: fields.flag("stream"),
         buffered: fields.flag("buffered"),
         webhook: fields.flag("webhook"),
+        outage: fields.choice("outage", &OUTAGES),
+        stale: fields.choice("stale", &STALES).unwrap_or_default(),
         ..Notes::default()
     };
     if notes.buffered && body_bytes_max.is_none_or(|bytes| bytes > BUFFERED_BODY_BYTES_MAX) {
@@ -184,6 +187,7 @@ fn row(fields: &mut Fields<'_>, draft: &Draft<'_>, template: String) -> Option<R
             Mistake::new("must say why the row is public, and only then", "give or remove the reason");
         fields.fault("reason", mistake);
     }
+    check_policies(fields, draft, &class);
     let target = match draft.answer {
         Answer::Deny => Target::Deny,
         Answer::Local(local) => Target::Local(local),
@@ -216,6 +220,23 @@ fn row(fields: &mut Fields<'_>, draft: &Draft<'_>, template: String) -> Option<R
         notes,
         reason: draft.reason.to_owned(),
     })
+}
+
+/// What holds in an outage means something only where somebody has to be asked.
+fn check_policies(fields: &mut Fields<'_>, draft: &Draft<'_>, access: &Access) {
+    let reads = draft.methods.iter().any(Method::is_read);
+    if draft.notes.outage == Some(OutagePolicy::Claims)
+        && !(reads && matches!(access, Access::User | Access::Own { .. }))
+    {
+        let what = "lets claims decide where they may not";
+        let remedy = "keep claims for rows that read, with access user or own, or write \"deny\"";
+        fields.fault("outage", Mistake::new(what, remedy));
+    }
+    if access.is_public() || draft.access.is_none() {
+        for key in ["outage", "stale"].into_iter().filter(|key| fields.has(key)).collect::<Vec<_>>() {
+            fields.fault(key, Mistake::new("means nothing on a row that takes no token", "remove it"));
+        }
+    }
 }
 
 /// Public rows match in the table's spelling, all others in any case: a case variant can lose rights, never
@@ -279,6 +300,10 @@ const CLASSES: [(&str, ShedClass); 5] = [
     ("checkout", ShedClass::Checkout),
     ("never", ShedClass::Never),
 ];
+
+const OUTAGES: [(&str, OutagePolicy); 2] = [("deny", OutagePolicy::Deny), ("claims", OutagePolicy::Claims)];
+
+const STALES: [(&str, StalePolicy); 2] = [("serve", StalePolicy::Serve), ("check", StalePolicy::Check)];
 
 const LOCALS: [(&str, Local); 8] = [
     ("live", Local::Live),

@@ -1,6 +1,6 @@
 //! The table for people: `floodgate routes` and `docs/reference/routes.md`.
 
-use super::{Idempotency, Local, Notes, Part, Row, Segment, ShedClass, Target, load};
+use super::{Idempotency, Local, Notes, Part, Row, Segment, ShedClass, StalePolicy, Target, load};
 use crate::config::services::{Service, ServiceId};
 use crate::http::method::{Method, MethodSet};
 
@@ -159,6 +159,8 @@ fn notes(row: &Row) -> String {
         sunset,
         webhook,
         uuid_segments,
+        outage,
+        stale,
     } = &row.notes;
     let mut words: Vec<String> = Vec::new();
     match idempotency {
@@ -178,6 +180,8 @@ fn notes(row: &Row) -> String {
             words.push(format!("{name} is a UUID"));
         }
     }
+    words.extend(outage.map(|policy| format!("in an outage: {}", policy.word())));
+    words.extend((*stale == StalePolicy::Check).then(|| "stale: check".to_owned()));
     words.extend(deprecated.iter().map(|successor| format!("deprecated for {successor}")));
     words.extend(sunset.iter().map(|date| format!("ends {date}")));
     words.extend((!row.reason.is_empty()).then(|| format!("public: {}", row.reason)));

@@ -1,7 +1,8 @@
 //! What a file may say, and that every problem is found with its line.
 
 use super::*;
-use crate::config::routes::{Access, Idempotency, ShedClass};
+use crate::config::lookups::identity::OutagePolicy;
+use crate::config::routes::{Access, Idempotency, ShedClass, StalePolicy};
 
 fn load_text(text: &str) -> Result<Vec<Row>, Vec<Problem>> {
     load(Some(Source { name: "floodgate.toml", text }), &["mandrill".to_owned()], &[])
@@ -14,6 +15,34 @@ fn problems(text: &str) -> Vec<String> {
 /// One row with these keys, on line 3.
 fn problem_of_row(keys: &str) -> String {
     problems(&format!("\n# comment\nroutes = [{{ {keys} }}]\n")).join("\n")
+}
+
+#[test]
+fn policies_for_an_outage_stand_where_they_mean_something() {
+    for (keys, wanted) in [
+        (r#"methods = "R", access = "user""#, ""),
+        (r#"methods = "A", access = "own:x""#, ""),
+        (r#"methods = "W", access = "user""#, "outage: lets claims decide"),
+        (r#"methods = "R", access = "perm:events:update""#, "outage: lets claims decide"),
+        (r#"methods = "R", access = "pub", reason = "why""#, "stale: means nothing"),
+        (r#"methods = "R", access = "scrapers", reason = "why""#, "outage: means nothing"),
+    ] {
+        let row = format!(r#"id = "A", path = "/a/{{x}}", service = "auth", {keys}"#);
+        let text = format!("\n# comment\nroutes = [{{ {row}, outage = \"claims\", stale = \"check\" }}]\n");
+        match load_text(&text) {
+            Ok(rows) => {
+                assert_eq!(wanted, "", "{keys}");
+                let notes: Vec<_> = rows.iter().map(|row| (row.notes.outage, row.notes.stale)).collect();
+                assert_eq!(notes, [(Some(OutagePolicy::Claims), StalePolicy::Check)]);
+            }
+            Err(_) => {
+                let found = problems(&text).join("\n");
+                assert!(!wanted.is_empty() && found.contains(wanted), "{keys}: {found}");
+            }
+        }
+    }
+    let denied = r#"id = "A", path = "/a", methods = "R", access = "deny", stale = "serve""#;
+    assert!(problem_of_row(denied).contains("stale: means nothing"), "{}", problem_of_row(denied));
 }
 
 #[test]
@@ -183,6 +212,8 @@ fn a_wrong_value_is_named_with_its_key() {
         (r#"idempotency = "always""#, "idempotency: is none of: optional uuid"),
         (r#"validated = "x""#, "validated: is none of: purchase"),
         (r#"class = "x""#, "class: is none of: anonymous"),
+        (r#"outage = "x""#, "outage: is none of: deny claims"),
+        (r#"stale = "x""#, "stale: is none of: serve check"),
     ] {
         let found = problem_of_row(&format!("{base}, {extra}"));
         assert!(found.contains(wanted), "{extra}: {found}");

@@ -72,6 +72,8 @@ fn notes_print_in_words() {
     assert_eq!(line(&keys, &[]), wanted);
     let keys = r#"path = "/a", methods = "R", service = "auth", access = "user", idempotency = "optional""#;
     assert!(line(keys, &[]).ends_with("admitted idem"));
+    let keys = r#"path = "/a", methods = "R", service = "auth", access = "user", outage = "claims", stale = "check""#;
+    assert!(line(keys, &[]).ends_with("admitted in an outage: claims; stale: check"));
     let sunset = [("P1".to_owned(), "tomorrow".to_owned())];
     let rows = load(None, &[], &sunset).expect("valid");
     assert!(print(&rows, &[]).contains("deprecated for /api/v1/payments/process; ends tomorrow"));
