@@ -110,6 +110,18 @@ fn an_unknown_or_malformed_key_is_refused_and_nothing_goes_on() {
 }
 
 #[test]
+fn a_key_that_redis_refuses_to_look_up_is_an_outage_and_not_a_refusal() {
+    let platform = Platform::start();
+    let edge = platform.node();
+    platform.redis.command(&["ACL", "SETUSER", "default", "-get"]);
+    fetch(&edge, &own_venue(), KEY).expect_status(503);
+    assert_eq!(platform.services.hits(), 0);
+    edge.counts("gateway_security_events_total", &[("event", "invalid_api_key")], 0);
+    platform.redis.command(&["ACL", "SETUSER", "default", "+get"]);
+    fetch(&edge, &own_venue(), KEY).expect_status(200);
+}
+
+#[test]
 fn a_record_that_names_no_venue_is_no_key() {
     let platform = Platform::start();
     let edge = platform.node();

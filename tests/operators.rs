@@ -28,7 +28,7 @@ fn accepts(edge: &Edge, token: &str) {
 fn audit(edge: &Edge) -> Value {
     eventually("the order is in the log", || {
         let mut records = edge.log_records().into_iter();
-        records.rfind(|record| record["msg"] == "an operator revoked tokens")
+        records.rfind(|record| record["event"] == "operator_revocation")
     })
 }
 
@@ -46,7 +46,13 @@ fn a_token_on_standard_input_is_revoked_on_every_node_and_never_logged() {
     nodes.iter().for_each(|node| accepts(node, &other));
     let line = audit(&nodes[0]);
     assert_eq!(line["whom"], format!("token {JTI}"));
-    assert_eq!((&line["kind"], &line["reason"]), (&"jti".into(), &"posted in a forum".into()));
+    assert_eq!((&line["what"], &line["reason"]), (&"jti".into(), &"posted in a forum".into()));
+    assert_eq!((&line["msg"], &line["outcome"]), (&"security event".into(), &"published".into()));
+    nodes[0].counts(
+        "gateway_security_events_total",
+        &[("event", "operator_revocation"), ("severity", "high")],
+        1,
+    );
     assert_eq!(line["uid"], rustix::process::geteuid().as_raw());
     assert!(line["pid"].as_u64().is_some_and(|pid| pid > 1), "{line}");
     let secret = token.rsplit('.').next().expect("a signature");
@@ -91,7 +97,7 @@ fn all_tokens_of_a_tenant_are_revoked_and_no_others() {
         refuses(node, &token);
         accepts(node, &other);
     }
-    assert_eq!(audit(&nodes[0])["kind"], "tenant");
+    assert_eq!(audit(&nodes[0])["what"], "tenant");
 }
 
 #[test]
@@ -149,6 +155,31 @@ fn the_socket_is_found_through_the_settings_and_is_closed_to_others() {
     let command = Command::bare(&["revoke", "tenant", TENANT]).set("FLOODGATE_RUNTIME_DIR", &directory);
     command.finish().expect_code(0);
     refuses(&edge, &token);
+}
+
+/// Root alone can run a command as somebody else.
+#[test]
+fn somebody_who_may_not_give_orders_is_told_so_and_is_a_security_event() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let backend = Backend::start();
+    let edge = Edge::start(&backend);
+    // As an administrator who loosened everything would have it.
+    for (name, mode) in [("", 0o777), ("control.sock", 0o666)] {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(edge.runtime_path(name), permissions).expect("ours");
+    }
+    let refused = edge.revoke_as(65_534, &["tenant", TENANT]);
+    refused.expect_code(77).expect_words(&["may not give", "as root"]);
+    accepts(&edge, &Token::valid().build());
+    let labels = [("event", "control_socket_refused"), ("severity", "high")];
+    edge.counts("gateway_security_events_total", &labels, 1);
+    let line = eventually("it is in the log", || {
+        let mut records = edge.log_records().into_iter();
+        records.find(|record| record["event"] == "control_socket_refused")
+    });
+    assert_eq!(line["uid"], 65_534);
 }
 
 #[test]

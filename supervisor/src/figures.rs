@@ -55,6 +55,30 @@ impl Figures {
         self.count(Metric::RevocationsLost, 0, 0);
     }
 
+    /// How many revocations of this node Redis does not have: those that wait for it, and those that it refuses.
+    pub fn revocations_unpublished(self, waiting: usize, refused: usize) {
+        // Places in `labels::UNPUBLISHED`.
+        for (state, count) in [(0, waiting), (1, refused)] {
+            self.set(Metric::RevocationsUnpublished, state, count);
+        }
+    }
+
+    /// What others wrote to the revocation store and means nothing.
+    pub fn revocations_malformed(self, entries: u64) {
+        let cell = self.0.counter(SeriesKey::new(Metric::RevocationEntriesMalformed.number(), 0, 0, 0));
+        self.0.add(cell, entries);
+    }
+
+    /// The revocation store was read whole.
+    pub fn revocation_snapshot(self) {
+        self.count(Metric::RevocationSnapshots, 0, 0);
+    }
+
+    /// A token is not watched for its older blacklist key.
+    pub fn legacy_unwatched(self) {
+        self.count(Metric::LegacyTokensUnwatched, 0, 0);
+    }
+
     pub fn security_event(self, event: SecurityEvent) {
         self.count(Metric::SecurityEvents, event as u16, event.severity() as u16);
     }
@@ -79,6 +103,22 @@ impl Figures {
             }
         });
         found
+    }
+
+    /// A gauge's value; 0 if it was never set.
+    #[cfg(test)]
+    pub fn gauged(self, metric: Metric, label: u16) -> u64 {
+        let mut found = 0;
+        self.0.each_gauge(|key, value| {
+            if key == SeriesKey::new(metric.number(), label, 0, 0) {
+                found = value;
+            }
+        });
+        found
+    }
+
+    fn set(self, metric: Metric, label: u16, value: usize) {
+        self.0.store(self.0.gauge(SeriesKey::new(metric.number(), label, 0, 0)), value as u64);
     }
 
     fn count(self, metric: Metric, first: u16, second: u16) {

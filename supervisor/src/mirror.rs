@@ -211,6 +211,18 @@ impl Withdrawals {
         let _ = tokio::time::timeout(within, publisher.flushed()).await;
         publisher.waiting()
     }
+
+    /// How many no other node hears of, if this one ends now.
+    #[must_use]
+    pub fn unpublished(&self) -> usize {
+        self.publisher.as_ref().map_or(0, Publisher::unpublished)
+    }
+
+    /// Whether Redis is up and refuses to take this one.
+    #[must_use]
+    pub fn is_refused(&self, event: &Event) -> bool {
+        self.publisher.as_ref().is_some_and(|publisher| publisher.is_refused(event))
+    }
 }
 
 /// What became of a withdrawal.

@@ -9,6 +9,7 @@ use super::token::{Key, SHARED_SECRET};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,6 +46,8 @@ pub struct Command {
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
     runtime_dir: PathBuf,
+    /// As whom it runs; as the test does without one.
+    user: Option<u32>,
 }
 
 impl Command {
@@ -76,7 +79,7 @@ impl Command {
         // Short, since a unix socket's path has room for 108 bytes.
         let runtime_dir = std::env::temp_dir().join(format!("fg-{}-{count}", std::process::id()));
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let command = Command { variables: Vec::new(), arguments, runtime_dir };
+        let command = Command { variables: Vec::new(), arguments, runtime_dir, user: None };
         let runtime_dir = command.runtime_dir.to_str().expect("temporary paths are UTF-8").to_owned();
         command.set("FLOODGATE_RUNTIME_DIR", &runtime_dir)
     }
@@ -165,6 +168,9 @@ impl Command {
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.envs(profile().map(|file| (PROFILE_VARIABLE, file)));
         command.envs(self.variables.iter().map(|variable| (&variable.0, &variable.1)));
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 }
@@ -296,9 +302,17 @@ impl Edge {
 
     /// The same with something on its standard input.
     pub fn revoke_with(&self, arguments: &[&str], input: &str) -> Finished {
+        self.revocation(arguments).finish_with(input)
+    }
+
+    /// The same as another user of the machine and in no group but its own; for root alone.
+    pub fn revoke_as(&self, user: u32, arguments: &[&str]) -> Finished {
+        Command { user: Some(user), ..self.revocation(arguments) }.finish()
+    }
+
+    fn revocation(&self, arguments: &[&str]) -> Command {
         let socket = self.runtime_path("control.sock");
-        let arguments = [&["revoke", "--socket", &socket], arguments].concat();
-        Command::bare(&arguments).finish_with(input)
+        Command::bare(&[&["revoke", "--socket", &socket], arguments].concat())
     }
 
     /// Every line the edge wrote.

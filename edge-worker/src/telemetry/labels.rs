@@ -186,6 +186,8 @@ pub const REDIS_RESULTS: &[&str] = &["ok", "error", "blocked"];
 pub const REVOCATION_KINDS: &[&str] = &["jti", "sha256", "user", "tenant"];
 /// `table` of `gateway_revocation_entries`.
 pub const REVOCATION_TABLES: &[&str] = &["tokens", "cutoffs"];
+/// `state` of `gateway_revocations_unpublished`.
+pub const UNPUBLISHED: &[&str] = &["waiting", "refused"];
 /// `result` of `gateway_auth_attempts_total`.
 pub const ATTEMPTS: &[&str] = &["success", "failure"];
 /// `result` of `gateway_token_validation_duration_seconds`.

@@ -53,6 +53,9 @@ pub enum SecurityEvent {
     RevocationTableFull,
     RevocationOutboxFull,
     RevocationsUnpublished,
+    OperatorRevocation,
+    ControlSocketRefused,
+    RevocationRefused,
 }
 
 /// Whether an event is of interest even if nothing was refused: what an administrator's role alone opened.
@@ -190,6 +193,27 @@ pub const TABLE: [Row; SecurityEvent::COUNT] = {
             Alert,
             "A node stopped while `count` revocations waited for Redis: other nodes do not hear of them",
         ),
+        row(
+            E::OperatorRevocation,
+            "operator_revocation",
+            High,
+            Audit,
+            "An operator had the node revoke tokens (`floodgate revoke`)",
+        ),
+        row(
+            E::ControlSocketRefused,
+            "control_socket_refused",
+            High,
+            Audit,
+            "Somebody who may not give orders connected to the control socket",
+        ),
+        row(
+            E::RevocationRefused,
+            "revocation_refused",
+            Critical,
+            Alert,
+            "Redis is up and refuses a revocation: it holds on this node alone, and is tried again every 30 s",
+        ),
     ]
 };
 
@@ -205,7 +229,7 @@ const fn row(
 
 impl SecurityEvent {
     /// Members of the table.
-    pub const COUNT: usize = SecurityEvent::RevocationsUnpublished as usize + 1;
+    pub const COUNT: usize = SecurityEvent::RevocationRefused as usize + 1;
 
     /// The words, in the order of the numbers.
     pub const WORDS: &'static [&'static str] = &{

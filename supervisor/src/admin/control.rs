@@ -5,12 +5,15 @@
 //! again, so that a directory or mode that somebody loosened opens nothing.
 
 use super::order::{self, Order, OrderAnswer, Revoked, Spread};
+use crate::cluster::event::Event;
 use crate::cluster::publisher::Published;
+use crate::export::security_log::{About, SecurityLog};
 use crate::mirror::{Withdrawals, Withdrawn};
 use crate::process::sys;
 use edge_worker::clock;
 use edge_worker::config::tokens::TenantFormat;
 use edge_worker::control::asks::Named;
+use edge_worker::telemetry::security_events::SecurityEvent;
 use shm::revocations::Recorded;
 use std::io;
 use std::os::fd::AsFd;
@@ -35,6 +38,7 @@ const REASON: &str = "operator";
 /// Carries orders out.
 pub struct Control {
     withdrawals: Withdrawals,
+    security: SecurityLog,
     tenant_format: TenantFormat,
     owner: Owner,
 }
@@ -79,8 +83,13 @@ impl Peer {
 
 impl Control {
     #[must_use]
-    pub fn new(withdrawals: Withdrawals, tenant_format: TenantFormat, owner: Owner) -> Control {
-        Control { withdrawals, tenant_format, owner }
+    pub fn new(
+        withdrawals: Withdrawals,
+        security: SecurityLog,
+        tenant_format: TenantFormat,
+        owner: Owner,
+    ) -> Control {
+        Control { withdrawals, security, tenant_format, owner }
     }
 
     /// Takes orders for ever.
@@ -111,12 +120,9 @@ impl Control {
                 Err(refusal) => refusal.into(),
             }
         } else {
-            let Peer { uid, pid, .. } = peer;
-            tracing::warn!(uid, pid, "somebody who may not give orders connected to the control socket");
-            OrderAnswer::Refused {
-                what: "this user may not give orders".to_owned(),
-                remedy: "run it as root, as the user of the node, or in its group".to_owned(),
-            }
+            let about = About { peer: Some((peer.uid, peer.pid)), ..About::default() };
+            self.security.raise(SecurityEvent::ControlSocketRefused, about);
+            OrderAnswer::NotAllowed
         };
         let line = order::encode_answer(&answer);
         tokio::time::timeout(ANSWERED_WITHIN, stream.write_all(&line)).await??;
@@ -143,23 +149,22 @@ impl Control {
             Err(refusal) => return refusal.into(),
         };
         let kind = event.kind();
-        let withdrawn = self.withdrawals.carry_out(event, REASON);
-        let spread = self.spread(withdrawn).await;
+        let withdrawn = self.withdrawals.carry_out(event.clone(), REASON);
+        let spread = self.spread(withdrawn, &event).await;
         let table_full = withdrawn.recorded == Some(Recorded::Full);
-        tracing::warn!(
-            uid = peer.uid,
-            pid = peer.pid,
-            kind,
-            whom = said,
+        let about = About {
+            peer: Some((peer.uid, peer.pid)),
+            what: Some(kind),
+            whom: Some(&said),
             reason,
-            spread = ?spread,
-            table_full,
-            "an operator revoked tokens"
-        );
+            outcome: Some(spread.word()),
+            ..About::default()
+        };
+        self.security.raise(SecurityEvent::OperatorRevocation, about);
         OrderAnswer::Revoked { spread, table_full }
     }
 
-    async fn spread(&self, withdrawn: Withdrawn) -> Spread {
+    async fn spread(&self, withdrawn: Withdrawn, event: &Event) -> Spread {
         match withdrawn {
             Withdrawn { recorded: Some(Recorded::Expired), .. } => Spread::Expired,
             Withdrawn { published: None, .. } => Spread::Alone,
@@ -167,6 +172,7 @@ impl Control {
             Withdrawn { published: Some(Published::Refused), .. } => Spread::Unpublished,
             Withdrawn { published: Some(Published::Waiting), .. } => {
                 match self.withdrawals.waiting_after(PUBLISHED_WITHIN).await {
+                    _ if self.withdrawals.is_refused(event) => Spread::Refused,
                     0 => Spread::Published,
                     waiting => Spread::Queued { waiting },
                 }

@@ -65,6 +65,8 @@ pub enum OrderAnswer {
     },
     /// Nothing was done.
     Refused { what: String, remedy: String },
+    /// Nothing was done: whoever gave it may not give orders.
+    NotAllowed,
 }
 
 /// Which nodes know of a revocation.
@@ -79,8 +81,25 @@ pub enum Spread {
     Queued { waiting: usize },
     /// It holds here alone, because too many wait.
     Unpublished,
+    /// It holds here alone, because Redis refuses it.
+    Refused,
     /// The token has expired, so that there was nothing to revoke.
     Expired,
+}
+
+impl Spread {
+    /// `outcome` of the audit line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::Published => "published",
+            Self::Queued { .. } => "queued",
+            Self::Unpublished => "unpublished",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// Why a line is no order, or an order means nothing.

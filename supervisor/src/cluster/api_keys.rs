@@ -36,6 +36,9 @@ impl ApiKeys {
 
     /// The record under the first template that has one. `None` for an unknown key, an illegal one (which is not
     /// asked for), and a record of another shape.
+    ///
+    /// # Errors
+    /// Redis did not say what is there: it is down, or it refused.
     pub async fn find(&self, key: &Secret<String>) -> Result<Option<ApiKeyRecord>, CallFault> {
         if api_key::legal(key.expose().as_bytes()).is_none() {
             return Ok(None);
@@ -47,8 +50,19 @@ impl ApiKeys {
             command
         });
         let replies = self.connection.batch(Operation::ApiKey, commands.collect()).await?;
-        // A key of another type is refused by Redis and is no record.
-        let first = replies.into_iter().filter_map(Result::ok).find_map(|value| text_of(&value));
-        Ok(first.and_then(|text| serde_json::from_str(&text).ok()))
+        for reply in replies {
+            match reply {
+                Ok(value) => {
+                    if let Some(text) = text_of(&value) {
+                        return Ok(serde_json::from_str(&text).ok());
+                    }
+                }
+                // A key of another type is no record.
+                Err(fault) if fault.is_wrong_type() => {}
+                // Whatever else Redis refuses, it has not said that there is no record.
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(None)
     }
 }

@@ -72,7 +72,7 @@ async fn lives(connection: &Connection, keys: &[String]) -> Result<Vec<Ban>, Cal
         let replies = connection.batch(Operation::Bans, commands.collect()).await?;
         let now = clock::wall_seconds();
         for ((_, whom), reply) in some.iter().zip(replies) {
-            let left_ms = reply.ok().as_ref().and_then(number_of);
+            let left_ms = number_of(&reply?);
             // -2 is one that has just ended, -1 one that never does.
             let exp = match left_ms {
                 None | Some(-2) => continue,

@@ -10,7 +10,7 @@ use edge_worker::clock::{self, Nanos};
 use edge_worker::config::redis::RedisSettings;
 use redis::aio::ConnectionLike;
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -70,11 +70,27 @@ pub enum CallFault {
     Refused(String),
 }
 
+/// What Redis says while it takes no writes: no memory, no disk, no replicas, a script that runs, a slot that moves, a
+/// password that was changed.
+const PASSING: [&str; 8] = ["OOM", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN", "MOVED", "ASK", "NOAUTH"];
+
 impl CallFault {
     /// Whether it says that Redis cannot be used. A refused command is the command's fault.
     #[must_use]
     pub fn is_down(&self) -> bool {
         !matches!(self, Self::Refused(_))
+    }
+
+    /// Whether the command was refused for its own sake. If not, Redis is down, or takes nothing for the moment.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(code) if !PASSING.contains(&code.as_str()))
+    }
+
+    /// Whether a key that was asked for holds something of another type. No other refusal says anything of the key.
+    #[must_use]
+    pub fn is_wrong_type(&self) -> bool {
+        matches!(self, Self::Refused(code) if code == "WRONGTYPE")
     }
 }
 
@@ -363,18 +379,24 @@ fn reply(outcome: RedisResult<Value>) -> Result<Value, CallFault> {
 
 /// What matters is whether Redis can be used after this error.
 fn fault(cause: &RedisError) -> CallFault {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly};
     match cause.kind() {
-        ErrorKind::Server(BusyLoading) => CallFault::Link("Redis is loading its data"),
-        ErrorKind::Server(ReadOnly) => CallFault::Link("the master became a replica"),
-        ErrorKind::Server(MasterDown | ClusterDown) => CallFault::Link("the Cluster is down"),
-        ErrorKind::Server(_) | ErrorKind::Extension => {
-            CallFault::Refused(cause.code().unwrap_or("ERR").to_owned())
-        }
+        ErrorKind::Server(_) | ErrorKind::Extension => refusal(cause),
         ErrorKind::AuthenticationFailed => CallFault::Link("the password is refused"),
         ErrorKind::ClusterConnectionNotFound => CallFault::Link("a node of the Cluster cannot be reached"),
         ErrorKind::Io => CallFault::Link("closed or reset"),
         _ => CallFault::Link("protocol error"),
+    }
+}
+
+/// By the word that Redis said. A transaction that was given up says why in the answer to one of its commands.
+fn refusal(cause: &RedisError) -> CallFault {
+    let errors = cause.clone().into_server_errors().unwrap_or_default();
+    let code = errors.first().map(|(_, error)| error.code()).or_else(|| cause.code());
+    match code.unwrap_or("ERR") {
+        "LOADING" => CallFault::Link("Redis is loading its data"),
+        "READONLY" => CallFault::Link("the master became a replica"),
+        "MASTERDOWN" | "CLUSTERDOWN" => CallFault::Link("the Cluster is down"),
+        code => CallFault::Refused(code.to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@
 use super::record::generation_key;
 use edge_worker::clock::UnixSeconds;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The life of the durable keys of users and tenants; longer than any token lives.
 pub const NOT_BEFORE_TTL_S: u64 = 7 * 86_400;
@@ -127,19 +128,28 @@ impl Event {
         }
     }
 
+    /// `id` of the entry: whom it is about.
+    #[must_use]
+    pub fn id(&self) -> Cow<'_, str> {
+        match self {
+            Self::Token { token: TokenName::Jti(id) | TokenName::Sha256(id), .. }
+            | Self::User { sub: id, .. }
+            | Self::Tenant { tenant: id, .. }
+            | Self::Venue { id, .. }
+            | Self::ForgetUser { sub: id, .. } => Cow::Borrowed(id),
+            Self::Ban { whom, .. } | Self::Unban { whom } => Cow::Owned(whom.text()),
+        }
+    }
+
     /// The fields of its entry, `v`, `src` and `reason` apart. `gen`, and the kinds forget, ban and unban, are
     /// ours; other readers pass over them.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let mut fields = vec![("kind", self.kind().to_owned())];
+        let mut fields = vec![("kind", self.kind().to_owned()), ("id", self.id().into_owned())];
         let mut add = |name, text: &str| fields.push((name, text.to_owned()));
         match self {
-            Self::Token { token: TokenName::Jti(id) | TokenName::Sha256(id), exp } => {
-                add("id", id);
-                add("exp", &exp.to_string());
-            }
-            Self::User { tenant, sub, epoch, except } => {
-                add("id", sub);
+            Self::Token { exp, .. } | Self::Ban { exp, .. } => add("exp", &exp.to_string()),
+            Self::User { tenant, epoch, except, .. } => {
                 add("tenant", tenant);
                 add("epoch", &epoch.to_string());
                 if let Some(jti) = except {
@@ -147,25 +157,16 @@ impl Event {
                 }
             }
             Self::Tenant { tenant, epoch } => {
-                add("id", tenant);
                 add("tenant", tenant);
                 add("epoch", &epoch.to_string());
             }
-            Self::Venue { id, generation } => {
-                add("id", id);
+            Self::Venue { generation, .. } => {
                 if let Some(generation) = generation {
                     add("gen", &generation.to_string());
                 }
             }
-            Self::ForgetUser { tenant, sub } => {
-                add("id", sub);
-                add("tenant", tenant);
-            }
-            Self::Ban { whom, exp } => {
-                add("id", &whom.text());
-                add("exp", &exp.to_string());
-            }
-            Self::Unban { whom } => add("id", &whom.text()),
+            Self::ForgetUser { tenant, .. } => add("tenant", tenant),
+            Self::Unban { .. } => {}
         }
         fields
     }

@@ -10,16 +10,29 @@ pub const WAITING_MAX_COUNT: usize = 65_536;
 /// Written ones that are kept in case Redis loses its data. The oldest goes first.
 pub const RECENT_MAX_COUNT: usize = 16_384;
 
+/// How often Redis may refuse a letter that it is given alone before the letter is laid aside.
+pub const REFUSALS_MAX: u32 = 3;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     pub event: Event,
     /// Why, for people who read the stream; from a fixed set, never from a request.
     pub reason: &'static str,
+    refusals: u32,
+}
+
+impl Letter {
+    #[must_use]
+    pub fn new(event: Event, reason: &'static str) -> Letter {
+        Letter { event, reason, refusals: 0 }
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct Outbox {
     waiting: VecDeque<Letter>,
+    /// Redis is up and refuses these.
+    refused: Vec<Letter>,
     recent: VecDeque<Letter>,
     /// How many at the front of `waiting` are being written.
     in_hand: usize,
@@ -29,7 +42,7 @@ impl Outbox {
     /// `false` if there is no room.
     #[must_use]
     pub fn push(&mut self, letter: Letter) -> bool {
-        let fits = self.waiting.len() < WAITING_MAX_COUNT;
+        let fits = self.unpublished() < WAITING_MAX_COUNT;
         if fits {
             self.waiting.push_back(letter);
         }
@@ -39,6 +52,23 @@ impl Outbox {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Those that Redis refuses.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.refused.len()
+    }
+
+    /// Whatever Redis does not have.
+    #[must_use]
+    pub fn unpublished(&self) -> usize {
+        self.waiting.len() + self.refused.len()
+    }
+
+    #[must_use]
+    pub fn is_refused(&self, event: &Event) -> bool {
+        self.refused.iter().any(|letter| letter.event == *event)
     }
 
     /// The next ones to write; they stay until [`Outbox::written`].
@@ -60,17 +90,28 @@ impl Outbox {
         self.recent.drain(..excess);
     }
 
-    /// Redis refuses the first one, so that the others go before it.
-    pub fn postpone(&mut self) {
+    /// Redis refuses the first one, which it was given alone. The others go before it, and after so many refusals it is
+    /// laid aside, so that nobody waits for it. The letter, when that happens for the first time.
+    pub fn refuse(&mut self) -> Option<Letter> {
         self.in_hand = 0;
-        if let Some(letter) = self.waiting.pop_front() {
+        let mut letter = self.waiting.pop_front()?;
+        letter.refusals += 1;
+        if letter.refusals < REFUSALS_MAX {
             self.waiting.push_back(letter);
+            return None;
         }
+        self.refused.push(letter.clone());
+        (letter.refusals == REFUSALS_MAX).then_some(letter)
+    }
+
+    /// What was laid aside gets another try.
+    pub fn retry_refused(&mut self) {
+        self.waiting.extend(self.refused.drain(..));
     }
 
     /// Redis lost its data: what is still valid is written again, before what waits. Gives their number.
     pub fn replay(&mut self, now: UnixSeconds, skew_s: i64) -> usize {
-        let room = WAITING_MAX_COUNT.saturating_sub(self.waiting.len());
+        let room = WAITING_MAX_COUNT.saturating_sub(self.unpublished());
         let mut again: Vec<Letter> =
             self.recent.drain(..).filter(|letter| !letter.event.is_over(now, skew_s)).collect();
         again.drain(..again.len().saturating_sub(room));

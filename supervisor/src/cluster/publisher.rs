@@ -8,6 +8,7 @@ use super::stream;
 use super::throttle::Throttle;
 use crate::export::security_log::{About, SecurityLog};
 use edge_worker::clock;
+use edge_worker::identity::digests::sha256_digits;
 use edge_worker::telemetry::security_events::SecurityEvent;
 use redis::Cmd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,10 @@ use tokio::sync::watch;
 const BATCH_MAX_COUNT: usize = 100;
 /// Between two attempts while Redis is down. The breaker makes most of them cost nothing.
 const RETRY: Duration = Duration::from_millis(100);
+/// Between two tries of what Redis refuses.
+const RETRY_REFUSED: Duration = Duration::from_secs(30);
+/// Digits of a digest that tell a refused revocation apart from others.
+const DIGEST_DIGITS: usize = 16;
 
 /// Keeps the later epoch, whatever order two nodes write in: an outbox that was cut off must not take a younger
 /// revocation back. The same epoch with another exception excepts nobody. What is no such value is overwritten.
@@ -77,14 +82,13 @@ impl Publisher {
             return Published::Over;
         }
         let kind = event.kind();
-        let mut outbox = self.outbox();
-        if !outbox.push(Letter { event, reason }) {
-            drop(outbox);
+        let fits = self.outbox().push(Letter::new(event, reason));
+        if !fits {
             let about = About { what: Some(kind), ..About::default() };
             self.0.security.raise(SecurityEvent::RevocationOutboxFull, about);
             return Published::Refused;
         }
-        self.0.waiting.send_replace(outbox.waiting());
+        self.note();
         Published::Waiting
     }
 
@@ -94,7 +98,19 @@ impl Publisher {
         self.outbox().waiting()
     }
 
-    /// Ends when Redis has everything that was published before. The caller bounds the wait.
+    /// Those and the ones that Redis refuses.
+    #[must_use]
+    pub fn unpublished(&self) -> usize {
+        self.outbox().unpublished()
+    }
+
+    /// Whether Redis is up and refuses this one.
+    #[must_use]
+    pub fn is_refused(&self, event: &Event) -> bool {
+        self.outbox().is_refused(event)
+    }
+
+    /// Ends when Redis has everything that was published before, but for what it refuses. The caller bounds the wait.
     pub async fn flushed(&self) {
         let mut waiting = self.0.waiting.subscribe();
         // The sender lives as long as self.
@@ -103,13 +119,17 @@ impl Publisher {
 
     /// Redis lost data: this node's valid revocations are written again.
     pub fn replay(&self) {
-        let mut outbox = self.outbox();
-        let count = outbox.replay(clock::wall_seconds(), self.0.skew_s);
-        self.0.waiting.send_replace(outbox.waiting());
-        drop(outbox);
+        let count = self.outbox().replay(clock::wall_seconds(), self.0.skew_s);
+        self.note();
         if count > 0 {
             tracing::warn!(count, "Redis lost its data: this node's revocations are written again");
         }
+    }
+
+    /// What Redis refused gets another try.
+    pub fn retry_refused(&self) {
+        self.outbox().retry_refused();
+        self.note();
     }
 
     /// Writes for ever. One task a node runs it.
@@ -117,9 +137,19 @@ impl Publisher {
         let mut waiting = self.0.waiting.subscribe();
         let mut complaints = Throttle::default();
         let mut count_max = BATCH_MAX_COUNT;
+        let mut again = tokio::time::interval(RETRY_REFUSED);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            if waiting.wait_for(|count| *count > 0).await.is_err() {
-                return;
+            tokio::select! {
+                found = waiting.wait_for(|count| *count > 0) => {
+                    if found.is_err() {
+                        return;
+                    }
+                }
+                _ = again.tick() => {
+                    self.retry_refused();
+                    continue;
+                }
             }
             let letters = self.outbox().take(count_max);
             let outcome = self.write(&connection, &letters).await;
@@ -133,18 +163,40 @@ impl Publisher {
                         let waiting = self.waiting();
                         tracing::warn!(%fault, waiting, "revocations wait for Redis");
                     }
-                    if !fault.is_down() {
+                    if fault.is_final() {
                         // One of them is refused. Alone each shows which; that one lets the others pass.
                         if letters.len() == 1 {
-                            self.outbox().postpone();
+                            self.refused(&fault);
                         }
                         count_max = 1;
                     }
                     tokio::time::sleep(RETRY).await;
                 }
             }
-            self.0.waiting.send_replace(self.waiting());
+            self.note();
         }
+    }
+
+    /// Redis refuses the letter in hand.
+    fn refused(&self, fault: &CallFault) {
+        let Some(letter) = self.outbox().refuse() else { return };
+        let digest = sha256_digits(letter.event.id().as_bytes());
+        let about = About {
+            what: Some(letter.event.kind()),
+            whom: digest.get(..DIGEST_DIGITS),
+            reason: Some(&fault.to_string()),
+            ..About::default()
+        };
+        self.0.security.raise(SecurityEvent::RevocationRefused, about);
+    }
+
+    fn note(&self) {
+        let (waiting, refused) = {
+            let outbox = self.outbox();
+            (outbox.waiting(), outbox.refused())
+        };
+        self.0.waiting.send_replace(waiting);
+        self.0.security.figures().revocations_unpublished(waiting, refused);
     }
 
     /// All of them, or a fault; some may have been written then, and are written again.
@@ -155,7 +207,10 @@ impl Publisher {
         let valid = letters.iter().filter(|letter| !letter.event.is_over(now, self.0.skew_s));
         let entries: Vec<Cmd> =
             valid.map(|letter| stream::add(&letter.event, &self.0.source, letter.reason)).collect();
-        let together = keys.iter().chain(&entries).cloned().collect();
+        let together: Vec<Cmd> = keys.iter().chain(&entries).cloned().collect();
+        if together.is_empty() {
+            return Ok(());
+        }
         if connection.transaction(Operation::Publish, together).await?.is_some() {
             return Ok(());
         }

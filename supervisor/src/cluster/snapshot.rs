@@ -121,5 +121,10 @@ pub(super) async fn read(
         // A key of another type is refused.
         _ => Some(Err(Malformed::Shape)),
     };
-    Ok(keys.iter().zip(replies.chunks(2)).map(read).collect())
+    // Only a key of another type means nothing. Whatever else was refused is not known, and may be a revocation.
+    let unread = replies.iter().find_map(|reply| reply.as_ref().err().filter(|fault| !fault.is_wrong_type()));
+    match unread {
+        Some(fault) => Err(fault.clone()),
+        None => Ok(keys.iter().zip(replies.chunks(2)).map(read).collect()),
+    }
 }

@@ -187,6 +187,7 @@ impl Tail {
             self.state.send_modify(|state| state.entries += 1);
         }
         self.state.send_modify(|state| state.malformed += malformed);
+        self.asking.figures().revocations_malformed(malformed);
         Ok(last)
     }
 
@@ -217,6 +218,8 @@ impl Tail {
             state.snapshots += 1;
             state.malformed += scanned.malformed;
         });
+        self.asking.figures().revocation_snapshot();
+        self.asking.figures().revocations_malformed(scanned.malformed);
         let taken_ms = u64::try_from(clock::now().since(started).as_millis()).unwrap_or(u64::MAX);
         let (events, malformed) = (scanned.events, scanned.malformed);
         tracing::info!(?gap, events, malformed, taken_ms, "the revocation store was read whole");

@@ -136,6 +136,10 @@ fn of_token(line: &[u8]) -> Result<(Revoked, String), &'static str> {
 fn tell(said: &str, answer: &OrderAnswer) -> ExitCode {
     let (spread, table_full) = match answer {
         OrderAnswer::Refused { what, remedy } => return fail(&format!("{what}; {remedy}"), ExitCode::Usage),
+        OrderAnswer::NotAllowed => {
+            let what = "this user may not give the node orders; run it as root, as the user of the node, or in its group";
+            return fail(what, ExitCode::NotAllowed);
+        }
         OrderAnswer::Revoked { spread, table_full } => (*spread, *table_full),
     };
     let (outcome, code) = match spread {
@@ -156,6 +160,11 @@ fn tell(said: &str, answer: &OrderAnswer) -> ExitCode {
         Spread::Unpublished => {
             let text = "revoked on this node ALONE: too many revocations wait for Redis. Order it again when Redis is \
                         back, or on every node";
+            (text.to_owned(), ExitCode::Queued)
+        }
+        Spread::Refused => {
+            let text = "revoked on this node ALONE: Redis refuses to take it (revocation_refused in the node's log says \
+                        why). The node tries again every 30 s; until then other nodes accept these tokens";
             (text.to_owned(), ExitCode::Queued)
         }
     };

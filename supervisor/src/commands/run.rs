@@ -179,8 +179,8 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let notifier = Notifier::new(&NotifyEnvironment::read());
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool, security.clone())));
     let hooks = Hooks { reload: Box::new(move || reload.notify_one()), ..hooks(&exporter) };
-    let control =
-        Control::new(withdrawals.clone(), settings.worker.tokens.tenant_format, Owner::of_process());
+    let tenant_format = settings.worker.tokens.tenant_format;
+    let control = Control::new(withdrawals.clone(), security.clone(), tenant_format, Owner::of_process());
     let last = withdrawals.clone();
     let answerer = Answerer::new(&settings, region, withdrawals, reads, (keys, wishes), security.clone())
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
@@ -199,7 +199,9 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
 
 /// Gives the others what this node withdrew, and says how much they do not hear of: the outbox ends with the process.
 async fn hand_on(withdrawals: &Withdrawals, security: &SecurityLog) {
-    let left = withdrawals.waiting_after(HANDED_ON_WITHIN).await;
+    // Late or not, the number says it.
+    let _ = withdrawals.waiting_after(HANDED_ON_WITHIN).await;
+    let left = withdrawals.unpublished();
     if left > 0 {
         let about = About { count: Some(left), ..About::default() };
         security.raise(SecurityEvent::RevocationsUnpublished, about);

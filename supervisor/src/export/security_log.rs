@@ -5,8 +5,9 @@
 use super::sampler::{Kind, REPORT_PERIOD, Report, Sampler};
 use crate::figures::Figures;
 use edge_worker::clock;
-use edge_worker::telemetry::log::event_line::MESSAGE;
-use edge_worker::telemetry::security_events::{SecurityEvent, Severity};
+use edge_worker::telemetry::log::Level;
+use edge_worker::telemetry::log::event_line::{self, MESSAGE};
+use edge_worker::telemetry::security_events::SecurityEvent;
 use shm::Shared;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,6 +30,41 @@ pub struct About<'a> {
     pub what: Option<&'static str>,
     /// How many of them.
     pub count: Option<usize>,
+    /// The user and the process that connected to the control socket.
+    pub peer: Option<(u32, i32)>,
+    /// Whom an order or a revocation is about; never a token.
+    pub whom: Option<&'a str>,
+    /// Why, in an operator's words or in those of Redis.
+    pub reason: Option<&'a str>,
+    /// What came of it, in a word.
+    pub outcome: Option<&'static str>,
+}
+
+/// `target` of these lines: they are written whatever LOG_LEVEL says.
+pub const TARGET: &str = "security_event";
+
+/// The level of a line is fixed where it is written, so that the fields stand here for all of them.
+macro_rules! line {
+    ($level:expr, $event:expr, $about:expr) => {
+        tracing::event!(
+            target: TARGET,
+            $level,
+            event = $event.word(),
+            severity = $event.severity().word(),
+            requestId = $about.request_id,
+            traceId = $about.traceparent.and_then(|parent| parent.split('-').nth(1)),
+            userId = $about.user,
+            tenantId = $about.tenant,
+            what = $about.what,
+            count = $about.count,
+            uid = $about.peer.map(|(uid, _)| uid),
+            pid = $about.peer.map(|(_, pid)| pid),
+            whom = $about.whom,
+            reason = $about.reason,
+            outcome = $about.outcome,
+            "{MESSAGE}"
+        )
+    };
 }
 
 impl SecurityLog {
@@ -43,24 +79,17 @@ impl SecurityLog {
         self.figures
     }
 
-    /// An event that the supervisor saw. All of its own are critical.
+    /// An event that the supervisor saw.
     pub fn raise(&self, event: SecurityEvent, about: About<'_>) {
-        debug_assert!(event.severity() == Severity::Critical, "{} is the workers' to raise", event.word());
         self.figures.security_event(event);
         if !self.admits(Kind::Event(event)) {
             return;
         }
-        tracing::error!(
-            event = event.word(),
-            severity = event.severity().word(),
-            requestId = about.request_id,
-            traceId = about.traceparent.and_then(|parent| parent.split('-').nth(1)),
-            userId = about.user,
-            tenantId = about.tenant,
-            what = about.what,
-            count = about.count,
-            "{MESSAGE}"
-        );
+        match event_line::level(event) {
+            Level::Error => line!(tracing::Level::ERROR, event, about),
+            Level::Warn => line!(tracing::Level::WARN, event, about),
+            Level::Info => line!(tracing::Level::INFO, event, about),
+        }
     }
 
     /// Whether to write a line of this kind now; one that is left out is counted.

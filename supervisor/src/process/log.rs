@@ -2,6 +2,7 @@
 //!
 //! Access-log lines are written by `export`; both use whole lines, so they never mix.
 
+use crate::export::security_log;
 use edge_worker::config::telemetry::{LogFormat, LogLevel};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -9,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
@@ -19,7 +20,7 @@ pub fn install<W>(format: LogFormat, level: LogLevel, writer: W)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_max_level(filter(level)).with_writer(writer);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(writer);
     let _already_installed = match format {
         LogFormat::Json => builder.event_format(JsonLine).try_init(),
         LogFormat::Pretty => builder.with_target(false).compact().try_init(),
@@ -94,14 +95,16 @@ impl Visit for Fields {
     }
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Fatal | LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    }
+/// An audit must not depend on how talkative the log is.
+fn filter(level: LogLevel) -> EnvFilter {
+    let word = match level {
+        LogLevel::Fatal | LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    EnvFilter::new(format!("{word},{}=trace", security_log::TARGET))
 }
 
 #[cfg(test)]

@@ -478,6 +478,34 @@ pub const TABLE: &[Definition] = &[
         &[label("result", Values::Words(labels::KEY_FETCHES))],
         "Fetches of JWKS_URI.",
     ),
+    plain(
+        Metric::RevocationsUnpublished,
+        "gateway_revocations_unpublished",
+        Gauge,
+        &[label("state", Values::Words(labels::UNPUBLISHED))],
+        "Revocations of this node that no other node knows of yet: they wait for Redis, or Redis refuses them.",
+    ),
+    plain(
+        Metric::RevocationEntriesMalformed,
+        "gateway_revocation_entries_malformed_total",
+        Counter,
+        &[],
+        "Entries of the revocation stream and durable keys that mean nothing and were passed over.",
+    ),
+    plain(
+        Metric::RevocationSnapshots,
+        "gateway_revocation_snapshots_total",
+        Counter,
+        &[],
+        "Times that the revocation store was read whole.",
+    ),
+    plain(
+        Metric::LegacyTokensUnwatched,
+        "gateway_legacy_tokens_unwatched_total",
+        Counter,
+        &[],
+        "Tokens whose older blacklist key was looked up once and is not looked up again, because too many are watched.",
+    ),
 ];
 
 const fn plain(

@@ -8,6 +8,7 @@ use crate::cluster::publisher::Publisher;
 use crate::export::security_log::SecurityLog;
 use crate::mirror::Mirror;
 use edge_worker::identity::digests::Digests;
+use edge_worker::telemetry::metrics::Metric;
 use shm::SupervisorRegion;
 use shm::revocations::{Cause, Presented, Verdict};
 use tokio::io::AsyncReadExt;
@@ -17,6 +18,7 @@ const TENANT: &str = "22222222-bbbb-4bbb-8bbb-222222222222";
 
 struct Node {
     region: &'static SupervisorRegion,
+    security: SecurityLog,
     directory: Directory,
 }
 
@@ -25,12 +27,14 @@ impl Node {
     fn start(name: &str, owner: Owner, publisher: Option<Publisher>) -> Node {
         let region: &'static SupervisorRegion =
             Box::leak(Box::new(SupervisorRegion::create().expect("memory")));
-        let mirror = Mirror::new(region, &KEY, 30, SecurityLog::new(region.shared()));
-        let control = Control::new(Withdrawals::new(mirror, publisher), TenantFormat::Uuid, owner);
+        let security = SecurityLog::new(region.shared());
+        let mirror = Mirror::new(region, &KEY, 30, security.clone());
+        let withdrawals = Withdrawals::new(mirror, publisher);
+        let control = Control::new(withdrawals, security.clone(), TenantFormat::Uuid, owner);
         let directory = Directory::new(name);
         let listener = bind_socket(directory.path(), CONTROL_SOCKET).expect("the directory is ours");
         drop(tokio::spawn(Arc::new(control).serve(listener)));
-        Node { region, directory }
+        Node { region, security, directory }
     }
 
     async fn give(&self, order: Order) -> OrderAnswer {
@@ -46,6 +50,10 @@ impl Node {
         let mut line = Vec::new();
         stream.read_to_end(&mut line).await.expect("it answers");
         order::decode_answer(&line).expect("an answer")
+    }
+
+    fn raised(&self, event: SecurityEvent) -> u64 {
+        self.security.figures().counted(Metric::SecurityEvents, event as u16, event.severity() as u16)
     }
 
     fn verdict(&self, jti: &str) -> Verdict {
@@ -82,6 +90,7 @@ async fn what_is_ordered_holds_on_the_node_when_the_answer_comes() {
     assert_eq!(node.verdict("two"), before, "another token of the user");
     assert_eq!(node.give(of_tenant()).await, alone);
     assert_eq!(node.verdict("two"), Verdict::Revoked(Cause::Tenant));
+    assert_eq!(node.raised(SecurityEvent::OperatorRevocation), 2);
 }
 
 #[tokio::test]
@@ -98,8 +107,10 @@ async fn without_redis_it_is_queued_and_an_expired_token_needs_nothing() {
 #[tokio::test]
 async fn a_stranger_is_refused_whatever_the_order() {
     let node = Node::start("stranger", Owner { uid: 4_000_000_001, gid: 4_000_000_001 }, None);
-    let refused = matches!(node.give(of_tenant()).await, OrderAnswer::Refused { .. });
+    let refused = node.give(of_tenant()).await == OrderAnswer::NotAllowed;
     assert_eq!(refused, Owner::of_process().uid != 0, "root is nowhere a stranger");
+    assert_eq!(node.raised(SecurityEvent::ControlSocketRefused), u64::from(refused));
+    assert_eq!(node.raised(SecurityEvent::OperatorRevocation), u64::from(!refused));
 }
 
 #[tokio::test]

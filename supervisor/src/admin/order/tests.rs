@@ -27,6 +27,7 @@ fn every_order_and_answer_is_one_line_that_reads_back_the_same() {
         Spread::Published,
         Spread::Queued { waiting: 3 },
         Spread::Unpublished,
+        Spread::Refused,
         Spread::Expired,
     ];
     for spread in spreads {
@@ -34,7 +35,9 @@ fn every_order_and_answer_is_one_line_that_reads_back_the_same() {
         assert_eq!(decode_answer(&encode_answer(&answer)), Ok(answer));
     }
     let refused = OrderAnswer::Refused { what: "a\nb".to_owned(), remedy: String::new() };
-    assert_eq!(decode_answer(&encode_answer(&refused)), Ok(refused));
+    for answer in [refused, OrderAnswer::NotAllowed] {
+        assert_eq!(decode_answer(&encode_answer(&answer)), Ok(answer));
+    }
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Order, bounds, and what is written again.
 
-use super::{Letter, Outbox, RECENT_MAX_COUNT, WAITING_MAX_COUNT};
+use super::{Letter, Outbox, RECENT_MAX_COUNT, REFUSALS_MAX, WAITING_MAX_COUNT};
 use crate::cluster::event::{Event, TokenName};
 
 fn letter(number: usize, exp: i64) -> Letter {
     let token = TokenName::Jti(number.to_string());
-    Letter { event: Event::Token { token, exp }, reason: "test" }
+    Letter::new(Event::Token { token, exp }, "test")
 }
 
 fn names(letters: &[Letter]) -> Vec<String> {
@@ -48,8 +48,41 @@ fn a_refused_letter_lets_the_others_pass() {
         assert!(outbox.push(letter(number, 9)));
     }
     assert_eq!(names(&outbox.take(1)), ["0"]);
-    outbox.postpone();
+    assert_eq!(outbox.refuse(), None);
     assert_eq!(names(&outbox.take(9)), ["1", "2", "0"]);
+}
+
+#[test]
+fn a_letter_that_is_always_refused_is_laid_aside_told_once_and_tried_again() {
+    let mut outbox = Outbox::default();
+    let event = letter(0, 9).event;
+    assert!(outbox.push(letter(0, 9)));
+    let told: Vec<bool> = (0..REFUSALS_MAX).map(|_| outbox.refuse().is_some()).collect();
+    assert_eq!(told.iter().position(|told| *told), Some(told.len() - 1));
+    assert_eq!((outbox.waiting(), outbox.refused(), outbox.unpublished()), (0, 1, 1));
+    assert!(outbox.is_refused(&event));
+    outbox.retry_refused();
+    assert_eq!((outbox.waiting(), outbox.refused()), (1, 0));
+    assert_eq!(outbox.refuse(), None, "it is known");
+    assert_eq!((outbox.waiting(), outbox.refused()), (0, 1));
+    outbox.retry_refused();
+    assert_eq!(names(&outbox.take(1)), ["0"]);
+    outbox.written();
+    assert_eq!(outbox.unpublished(), 0);
+    assert!(!outbox.is_refused(&event));
+}
+
+#[test]
+fn what_is_laid_aside_takes_its_place_in_a_full_outbox() {
+    let mut outbox = Outbox::default();
+    for number in 0..WAITING_MAX_COUNT {
+        assert!(outbox.push(letter(number, 9)));
+    }
+    for _ in 0..REFUSALS_MAX {
+        outbox.take(1);
+        while outbox.refuse().is_none() {}
+    }
+    assert!(outbox.refused() > 0 && !outbox.push(letter(WAITING_MAX_COUNT, 9)));
 }
 
 #[test]
@@ -58,7 +91,7 @@ fn valid_letters_are_written_again_behind_those_in_hand() {
     for (number, exp) in [(0, 100), (1, 5), (2, 100)] {
         assert!(outbox.push(letter(number, exp)));
     }
-    assert!(outbox.push(Letter { event: Event::Venue { id: "v".into(), generation: None }, reason: "test" }));
+    assert!(outbox.push(Letter::new(Event::Venue { id: "v".into(), generation: None }, "test")));
     outbox.take(9);
     outbox.written();
     for number in 3..6 {

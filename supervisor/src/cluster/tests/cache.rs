@@ -185,6 +185,28 @@ async fn an_api_key_is_found_under_the_first_template_that_has_it() {
 }
 
 #[tokio::test]
+async fn a_key_that_redis_refuses_to_read_is_not_taken_for_an_unknown_one() {
+    let server = Server::start().await;
+    let connection =
+        Connection::new(&server.settings(), security().figures()).expect("the settings make a client");
+    let templates = ["api:key:{key}", "apikey:{key}"].map(str::to_owned).to_vec();
+    let keys = ApiKeys::new(connection, templates);
+    let key = || Secret::new("a".repeat(32));
+    let names = ["api:key:", "apikey:"].map(|prefix| format!("{prefix}{}", key().expose()));
+    server.command(&["SADD", &names[0], "no text"]);
+    assert_eq!(keys.find(&key()).await.expect("Redis is up"), None, "a key of another type is no record");
+    server.command(&["SET", &names[1], r#"{"venueId":"v1"}"#]);
+    let found = keys.find(&key()).await.expect("Redis is up").expect("under the second template");
+    assert_eq!(found.venue_id, "v1");
+    server.command(&["ACL", "SETUSER", "default", "resetkeys", "~apikey:*"]);
+    let fault = keys.find(&key()).await.expect_err("the first template may hold another record");
+    assert!(matches!(&fault, CallFault::Refused(code) if code == "NOPERM"), "{fault}");
+    server.command(&["ACL", "SETUSER", "default", "resetkeys", "~api:key:*"]);
+    server.command(&["DEL", &names[0]]);
+    keys.find(&key()).await.expect_err("nobody knows what the second template holds");
+}
+
+#[tokio::test]
 async fn the_older_blacklist_is_looked_at_at_first_sight_and_again() {
     let server = Server::start().await;
     let connection =

@@ -1,6 +1,6 @@
 //! A revocation made at one node is known at the other, whatever happens to Redis and to the link between.
 
-use super::servers::{Cable, Node, Server, eventually, revocation, settings};
+use super::servers::{Cable, Node, PATIENCE, Server, eventually, revocation, settings};
 use crate::cluster::connection::LinkState;
 use crate::cluster::event::{Event, TokenName};
 use crate::cluster::operation::{Operation, OperationEnd};
@@ -9,6 +9,7 @@ use crate::cluster::stream::{Gap, STREAM};
 use edge_worker::clock;
 use edge_worker::config::redis::Topology;
 use edge_worker::telemetry::metrics::Metric;
+use edge_worker::telemetry::security_events::SecurityEvent;
 
 #[tokio::test]
 async fn what_one_node_revokes_the_other_knows() {
@@ -63,6 +64,24 @@ async fn a_node_that_starts_later_reads_every_durable_key() {
     }
     assert!(b.knows("one") && (0..2_000).all(|number| b.knows(&format!("many-{number}"))));
     assert_eq!(b.state.borrow().malformed, 2, "passed over, and nothing else lost");
+    let counted = |metric| b.connection.figures().counted(metric, 0, 0);
+    assert_eq!(counted(Metric::RevocationEntriesMalformed), 2);
+    assert_eq!(counted(Metric::RevocationSnapshots), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_may_not_read_a_durable_key_does_not_take_the_store_for_read() {
+    let server = Server::start().await;
+    let a = Node::live("a", &server.settings()).await;
+    assert_eq!(a.revoke("one"), Published::Waiting);
+    a.publisher.flushed().await;
+    server.command(&["ACL", "SETUSER", "default", "-get"]);
+    let b = Node::start("b", &server.settings());
+    eventually("it was tried", || b.state.borrow().faults > 1).await;
+    assert!(!b.is_live() && b.state.borrow().malformed == 0);
+    server.command(&["ACL", "SETUSER", "default", "+get"]);
+    eventually("read whole", || b.is_live()).await;
+    assert!(b.knows("one"));
 }
 
 #[tokio::test]
@@ -209,6 +228,7 @@ async fn an_entry_that_means_nothing_is_passed_over() {
     eventually("the good one arrives", || b.knows("by-a-service")).await;
     eventually("all counted", || b.state.borrow().entries == 4).await;
     assert_eq!(b.state.borrow().malformed, 3);
+    assert_eq!(b.connection.figures().counted(Metric::RevocationEntriesMalformed, 0, 0), 3);
     assert!(b.is_live());
 }
 
@@ -233,13 +253,46 @@ async fn a_redis_that_refuses_writes_gets_them_later() {
     }
     let failed = OperationEnd::Failed as u16;
     let refused =
-        || a.connection.figures().counted(Metric::RedisOperations, Operation::Publish as u16, failed) > 3;
+        || a.connection.figures().counted(Metric::RedisOperations, Operation::Publish as u16, failed) > 12;
     eventually("it was tried again and again", refused).await;
     assert!(a.is_live(), "Redis is up all the same");
-    assert_eq!(a.publisher.waiting(), 3);
+    assert_eq!((a.publisher.waiting(), a.publisher.unpublished()), (3, 3), "none is given up");
+    assert_eq!(a.security.figures().gauged(Metric::RevocationsUnpublished, 0), 3);
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     eventually("all arrive", || (0..3).all(|number| b.knows(&format!("token-{number}")))).await;
     a.publisher.flushed().await;
+}
+
+#[tokio::test]
+async fn one_write_that_redis_always_refuses_holds_up_no_other_and_is_a_critical_event() {
+    let server = Server::start().await;
+    let a = Node::live("a", &server.settings()).await;
+    let b = Node::live("b", &server.settings()).await;
+    server.command(&["SET", "cache:venue:gen:v", "no number"]);
+    let refused = Event::Venue { id: "v".into(), generation: None };
+    assert_eq!(a.publisher.publish(refused.clone(), "test", |_| ()), Published::Waiting);
+    for number in 0..3 {
+        assert_eq!(a.revoke(&format!("token-{number}")), Published::Waiting);
+    }
+    let flushed = tokio::time::timeout(PATIENCE, a.publisher.flushed()).await;
+    flushed.expect("nobody waits for what is refused");
+    assert!(a.publisher.is_refused(&refused));
+    eventually("the others arrived", || (0..3).all(|number| b.knows(&format!("token-{number}")))).await;
+    let figures = a.security.figures();
+    let event = SecurityEvent::RevocationRefused;
+    let raised = || figures.counted(Metric::SecurityEvents, event as u16, event.severity() as u16);
+    let unpublished = || [0, 1].map(|state| figures.gauged(Metric::RevocationsUnpublished, state));
+    assert_eq!((raised(), unpublished(), a.publisher.unpublished()), (1, [0, 1], 1));
+    a.publisher.retry_refused();
+    let tried = tokio::time::timeout(PATIENCE, a.publisher.flushed()).await;
+    tried.expect("it is refused again");
+    assert_eq!((raised(), unpublished()), (1, [0, 1]), "it was told once");
+    server.command(&["SET", "cache:venue:gen:v", "4"]);
+    a.publisher.retry_refused();
+    a.publisher.flushed().await;
+    assert_eq!((unpublished(), a.publisher.unpublished()), ([0, 0], 0));
+    assert_eq!(server.command(&["GET", "cache:venue:gen:v"]), "$1\r\n5\r\n");
+    eventually("the other node hears of it", || b.has_seen(&refused)).await;
 }
 
 #[tokio::test]

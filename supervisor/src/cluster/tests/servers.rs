@@ -213,6 +213,7 @@ async fn copy(
 pub struct Node {
     pub publisher: Publisher,
     pub connection: Connection,
+    pub security: SecurityLog,
     pub state: watch::Receiver<TailState>,
     seen: Arc<Mutex<Seen>>,
 }
@@ -242,7 +243,8 @@ impl Seen {
 impl Node {
     pub fn start(name: &str, settings: &RedisSettings) -> Node {
         let connection = Connection::new(settings, security().figures()).expect("the settings make a client");
-        let publisher = Publisher::new(name.to_owned(), 30, security());
+        let security = security();
+        let publisher = Publisher::new(name.to_owned(), 30, security.clone());
         let tail = Tail::new(settings, connection.clone()).expect("the settings make a client");
         let (state, seen) = (tail.state(), Arc::new(Mutex::new(Seen::default())));
         tokio::spawn(publisher.clone().run(connection.clone()));
@@ -261,7 +263,7 @@ impl Node {
                 Update::Sync(sync) => mirror.syncs.push(sync),
             }
         }));
-        Node { publisher, connection, state, seen }
+        Node { publisher, connection, security, state, seen }
     }
 
     /// Started, and in step with Redis.

@@ -77,6 +77,8 @@ fn the_exit_code_says_whether_other_nodes_know() {
     assert_eq!(code(Spread::Expired), ExitCode::Success);
     assert_eq!(code(Spread::Queued { waiting: 2 }), ExitCode::Queued);
     assert_eq!(code(Spread::Unpublished), ExitCode::Queued);
+    assert_eq!(code(Spread::Refused), ExitCode::Queued);
     let refused = OrderAnswer::Refused { what: "no".to_owned(), remedy: "do".to_owned() };
     assert_eq!(tell("x", &refused), ExitCode::Usage);
+    assert_eq!(tell("x", &OrderAnswer::NotAllowed), ExitCode::NotAllowed);
 }

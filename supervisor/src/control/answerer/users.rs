@@ -84,8 +84,7 @@ impl Answerer {
             tenant: Some(&user.tenant),
             request_id: Some(&user.request_id),
             traceparent: Some(&user.traceparent),
-            what: None,
-            count: None,
+            ..About::default()
         };
         self.security.raise(SecurityEvent::RecordTenantMismatch, about);
     }

@@ -1,7 +1,11 @@
 //! What a line looks like.
 
-use super::JsonLine;
+use super::{JsonLine, filter};
+use crate::export::security_log::{About, SecurityLog};
+use edge_worker::config::telemetry::LogLevel;
+use edge_worker::telemetry::security_events::SecurityEvent;
 use serde_json::Value;
+use shm::SupervisorRegion;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use time::OffsetDateTime;
@@ -22,10 +26,14 @@ impl Write for Lines {
 }
 
 fn logged(write: impl FnOnce()) -> String {
+    logged_at(LogLevel::Info, write)
+}
+
+fn logged_at(level: LogLevel, write: impl FnOnce()) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(move || writer.clone()).event_format(JsonLine).finish();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(level));
+    let subscriber = builder.with_writer(move || writer.clone()).event_format(JsonLine).finish();
     tracing::subscriber::with_default(subscriber, write);
     String::from_utf8(lines.0.lock().expect("one thread").clone()).expect("text")
 }
@@ -49,4 +57,20 @@ fn a_line_break_in_a_field_does_not_break_the_line() {
     assert_eq!(text.matches('\n').count(), 1);
     let line: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(line["detail"], "one\ntwo\"}");
+}
+
+#[test]
+fn a_security_event_is_written_whatever_the_level_of_the_log() {
+    let security = SecurityLog::new(SupervisorRegion::create().expect("a memfd can be made").shared());
+    for level in [LogLevel::Fatal, LogLevel::Error, LogLevel::Info] {
+        let text = logged_at(level, || {
+            let about = About { peer: Some((7, 8)), outcome: Some("alone"), ..About::default() };
+            security.raise(SecurityEvent::OperatorRevocation, about);
+            tracing::debug!("nobody wants to know");
+        });
+        let line: Value = serde_json::from_str(&text).expect("one line of JSON");
+        assert_eq!((&line["event"], &line["severity"]), (&"operator_revocation".into(), &"high".into()));
+        assert_eq!((&line["uid"], &line["pid"], &line["outcome"]), (&7.into(), &8.into(), &"alone".into()));
+        assert_eq!(line.get("userId"), None);
+    }
 }
