@@ -24,8 +24,12 @@ impl Platform {
         self.redis.command(&["SET", &format!("{prefix}{key}"), &record]);
     }
 
+    /// A node that has read Redis once: the first reading voids what was looked up before it.
     fn node(&self) -> Edge {
-        Command::run(&self.services).set("REDIS_URL", &self.redis.url()).start()
+        let command = Command::run(&self.services).set("REDIS_URL", &self.redis.url());
+        let edge = command.set("READY_DEPENDENCIES", "redis").start();
+        eventually("the node is ready", || (edge.get("/ready").status == 200).then_some(()));
+        edge
     }
 
     fn look_ups(&self) -> u64 {

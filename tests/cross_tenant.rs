@@ -110,6 +110,10 @@ fn public_rows_have_no_tenant_to_override() {
     let (_auth, services, edge) = edge_with("superadmin", &[ALLOWED]);
     assert_eq!(fetch(&edge, "superadmin", "/api/v1/branding/pricing/tiers", &[OTHER_TENANT]), 200);
     assert_eq!(told(&services), (vec![], vec![]));
+    let stripped = [("header", "x-target-tenant-id")];
+    edge.counts("gateway_dangerous_headers_stripped_total", &stripped, 1);
+    edge.client().request("GET", ROW).header(TARGET, OTHER_TENANT).send().expect_status(401);
+    edge.counts("gateway_dangerous_headers_stripped_total", &stripped, 2);
 }
 
 #[test]

@@ -277,8 +277,9 @@ fn api_keys_that_nobody_has_or_of_another_venue_are_events_and_stay_out_of_the_l
         let request = client.request("GET", &format!("/api/v1/venues/{VENUE}")).bearer(&token);
         request.header("x-api-key", key).send().expect_status(403);
     }
-    only(&edge, "invalid_api_key", "medium");
+    assert_eq!(only(&edge, "invalid_api_key", "medium")["keyStart"], "vk_fake.");
     let line = only(&edge, "cross_venue_api_attempt", "critical");
+    assert_eq!(line["keyStart"], "vk_live.");
     assert_eq!((&line["userId"], &line["level"]), (&USER.into(), &"error".into()));
     edge.counts("gateway_lookups_total", &[("question", "api_key"), ("result", "answered")], 2);
     assert!(edge.log_lines().iter().all(|line| !line.contains("0123456789abcdef")), "a key is a credential");

@@ -1,6 +1,6 @@
 //! What one node was told of a user or venue, another node need not ask: through a real Redis, its lies and its death.
 
-use crate::harness::token::{OTHER_USER, TENANT, USER, now};
+use crate::harness::token::{OTHER_TENANT, OTHER_USER, TENANT, USER, now};
 use crate::harness::{Backend, Command, Edge, RedisServer, Script, Token, eventually};
 use edge_worker::config::secret::Secret;
 use serde_json::json;
@@ -29,6 +29,10 @@ impl Platform {
     }
 
     fn node(&self) -> Edge {
+        self.command().start()
+    }
+
+    fn command(&self) -> Command {
         Command::run(&self.services)
             .service("auth", &self.auth)
             .service("venue", &self.venue)
@@ -36,7 +40,6 @@ impl Platform {
             .set("S2S_SERVICE_TOKEN", "a-fixed-service-token")
             .set("REDIS_URL", &self.redis.url())
             .set("CACHE_MAC_KEY", MAC_KEY)
-            .start()
     }
 
     fn look_ups(&self) -> usize {
@@ -184,6 +187,24 @@ fn a_record_is_as_old_as_its_look_up_wherever_it_was_made() {
     });
     assert!(now() - at >= 300);
     assert_eq!(platform.role_at_the_service().as_deref(), Some("venue-manager"));
+}
+
+#[test]
+fn a_superadmin_of_an_old_record_stays_in_its_tenant() {
+    let platform = Platform::start();
+    let edge = platform.command().set("CROSS_TENANT_ADMIN", "true").start();
+    let token = Token::of_role("superadmin").build();
+    let fetch = || {
+        let mut client = edge.client();
+        let request = client.request("GET", ROW).bearer(&token).header("x-target-tenant-id", OTHER_TENANT);
+        request.send().status
+    };
+    platform.auth.script(LOOK_UP, Script::answer(500, &[], ""));
+    let record = sealed(MAC_KEY, now() - 297, "superadmin");
+    platform.redis.command(&["SET", &key(USER), &record, "EX", "300"]);
+    assert_eq!(fetch(), 200, "a fresh record is proof");
+    eventually("an old one is none: the role may have been taken away", || (fetch() == 503).then_some(()));
+    edge.fetch_as(&token, ROW).expect_status(200);
 }
 
 #[test]

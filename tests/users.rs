@@ -160,3 +160,25 @@ fn asked_beside_the_request_the_answer_binds_the_next_one() {
     edge.fetch_as(&token, ROW).expect_status(200);
     eventually("the answer is known", || (edge.fetch_as(&token, ROW).status == 401).then_some(()));
 }
+
+#[test]
+fn what_is_asked_beside_requests_is_asked_once() {
+    let gate = Gate::new();
+    let auth = Backend::named("auth").on(LOOK_UP, Script::gated(&gate));
+    let services = Backend::start();
+    let edge = before(&auth, &services).set("AUTH_USER_CHECK", "async").start();
+    let token = Token::valid().build();
+    for _ in 0..30 {
+        edge.fetch_as(&token, ROW).expect_status(200);
+    }
+    eventually("auth-service is asked", || (look_ups(&auth) > 0).then_some(()));
+    gate.open();
+    eventually("the question has ended", || {
+        (edge.metrics().count("gateway_lookups_total", &[("question", "user")]) > 0).then_some(())
+    });
+    edge.counts("gateway_lookups_total", &[("question", "user")], 1);
+    edge.fetch_as(&token, ROW).expect_status(200);
+    eventually("a question that has ended may be asked again", || {
+        (edge.metrics().count("gateway_lookups_total", &[("question", "user")]) == 2).then_some(())
+    });
+}

@@ -29,6 +29,7 @@ use shm::journal::Journal;
 use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
 use shm::{Authority, Shared, WorkerRegion, WorkerSlot};
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -67,6 +68,8 @@ pub struct Worker {
     pub gate: AcceptGate,
     pub load: Load,
     asks: Asks,
+    /// Digests of the users about whom an ask is on its way that nobody waits for.
+    pub asked_users: RefCell<HashSet<[u8; 32]>>,
 }
 
 /// What the worker carries at the moment, and what its drain has to report.
@@ -156,6 +159,7 @@ impl Worker {
             gate: AcceptGate::default(),
             load: Load::default(),
             asks: Asks::default(),
+            asked_users: RefCell::default(),
             settings,
         })
     }

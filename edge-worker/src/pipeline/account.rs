@@ -18,6 +18,7 @@ use crate::http::header_rules::{self, StrippedHeader};
 use crate::http::method::Method;
 use crate::identity::roles::canonical_permission;
 use crate::telemetry::labels::{Downstream, Phase};
+use crate::telemetry::log::KEY_START_BYTES;
 use crate::telemetry::log::{AccessLine, AccessRecord, RECORD_WORDS_MAX};
 use crate::telemetry::metrics::meters::Outcome;
 use crate::telemetry::security_events::{EventSet, SecurityEvent};
@@ -46,6 +47,10 @@ pub struct Ledger {
     venue: Option<[u8; 16]>,
     /// The tenant that was acted in, if that is not the principal's.
     target_tenant: Option<TargetTenant>,
+    /// How the API key begins that was refused.
+    key_start: Option<[u8; KEY_START_BYTES]>,
+    /// Somebody sent `X-Target-Tenant-Id`, and nobody has said that it may.
+    has_target_header: bool,
     closed: bool,
 }
 
@@ -116,6 +121,8 @@ impl Ledger {
             events: EventSet::NONE,
             venue: None,
             target_tenant: None,
+            key_start: None,
+            has_target_header: false,
             closed: false,
         }
     }
@@ -138,7 +145,9 @@ impl Ledger {
         for header in header_rules::stripped_fields(head.field_set(), bytes) {
             let is_known_later =
                 header == StrippedHeader::XTargetTenantId && self.worker.settings.users.cross_tenant_admin;
-            if !is_known_later && (from == Sender::Client || !header.is_proxy_fact()) {
+            if is_known_later {
+                self.has_target_header = true;
+            } else if from == Sender::Client || !header.is_proxy_fact() {
                 self.strip(header);
             }
         }
@@ -152,13 +161,23 @@ impl Ledger {
         }
     }
 
+    /// The target tenant was sent by somebody who may choose one; `chosen` is `None` for the own one.
+    pub fn obey(&mut self, chosen: Option<&TargetTenant>) {
+        self.has_target_header = false;
+        self.target_tenant = chosen.cloned();
+    }
+
+    /// Takes down how a refused API key begins.
+    pub fn refuse_key(&mut self, key: &str) {
+        self.key_start = key.as_bytes().first_chunk().copied();
+    }
+
     /// Takes down what deserves it about a decision, and the venue that it was about.
     pub fn audit(&mut self, decision: Result<&Grant, Rejection>, venue: impl FnOnce() -> Option<[u8; 16]>) {
         // A refusal becomes an event when the request ends.
         if let Ok(grant) = decision {
             let Some(bypass) = grant.bypass() else { return };
             self.events.insert(SecurityEvent::of_bypass(bypass));
-            self.target_tenant = grant.target_tenant().cloned();
         }
         self.venue = venue();
     }
@@ -170,6 +189,9 @@ impl Ledger {
 
     fn write(&mut self, ending: Ending, bytes: &[u8]) {
         self.closed = true;
+        if self.has_target_header {
+            self.strip(StrippedHeader::XTargetTenantId);
+        }
         if let Some(rejection) = ending.rejection {
             self.count_refusal(rejection);
         }
@@ -284,6 +306,7 @@ impl Ledger {
             permission: self.permission(),
             venue: self.venue,
             target_tenant: self.target_tenant.as_ref().map_or(b"", |tenant| tenant.as_str().as_bytes()),
+            key_start: self.key_start,
             line,
             worker: self.worker.slot.index() as u8,
         };

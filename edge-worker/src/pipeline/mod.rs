@@ -39,11 +39,9 @@ use crate::config::routes::{Local, Target};
 use crate::control::asks::Person;
 use crate::http::encode::Persistence;
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
-use crate::http::header_rules::StrippedHeader;
 use crate::http::method::MethodSet;
 use crate::http::target::query::{QueryValue, query_value};
 use crate::identity::fault::TokenFault;
-use crate::identity::roles::Role;
 use crate::net::connection::{After, Connection};
 use crate::net::io::Stream;
 use crate::telemetry::labels::Degraded;
@@ -67,6 +65,7 @@ use shm::revocations::Completeness;
 use std::borrow::Cow;
 use std::rc::Rc;
 use target_tenant::{Proof, TargetTenant};
+use user::{Age, Recorded};
 use venue::Voucher;
 
 /// What was decided about a request that is not refused.
@@ -173,8 +172,8 @@ async fn decide(
     if admission.needs_identity() {
         let established = establish(worker, (&request, &matched), (claimed, bytes), last_token, ledger).await;
         worker.meters.authentication(established.as_ref().map(|_| ()).map_err(|rejection| *rejection));
-        let (established, role) = established?;
-        (marks, target_tenant) = (Some(established), choose_tenant(worker, (head, bytes), role, ledger)?);
+        let (established, recorded) = established?;
+        (marks, target_tenant) = (Some(established), choose_tenant(worker, (head, bytes), recorded, ledger)?);
         key = check_key(worker, &request, &matched, ledger).await?;
     }
     let case = Case {
@@ -218,15 +217,15 @@ fn queried_venue<'q>(matched: &route::Matched<'_>, target: &'q [u8]) -> QueryVal
     matched.query(target).map_or(QueryValue::Absent, |query| query_value(query, &audit::VENUE_NAMES))
 }
 
-/// Who asks, by token, mirror and record: the user's digest, and the role that the record gives it. The ledger has the
-/// principal as soon as its token is verified.
+/// Who asks, by token, mirror and record: the user's digest, and what the record says. The ledger has the principal as
+/// soon as its token is verified.
 async fn establish(
     worker: &Rc<Worker>,
     (request, matched): (&parse::Request<'_>, &route::Matched<'_>),
     (claimed, bytes): (&Claimed, &[u8]),
     last_token: &LastToken,
     ledger: &mut Ledger,
-) -> Result<(Rc<Marks>, Option<Role>), Rejection> {
+) -> Result<(Rc<Marks>, Option<Recorded>), Rejection> {
     let (authorization, began) = (authenticate::authorization(request), clock::now());
     let known = last_token.recall(authorization);
     let digest = known.as_ref().map(|marks| marks.cached);
@@ -261,11 +260,11 @@ async fn establish(
     let outage = user::Outage::of(policy, reads_as_user(worker, request, matched));
     let person = || person(&principal, ledger, (claimed, bytes));
     validation::check(worker, (&principal, authorization, digest), outage, &person).await?;
-    let role = user::check(worker, &marks.user, outage, person).await?;
-    if let Some(role) = role.filter(|role| *role != principal.role()) {
+    let recorded = user::check(worker, &marks.user, outage, person).await?;
+    if let Some(Recorded { role, .. }) = recorded.filter(|recorded| recorded.role != principal.role()) {
         ledger.principal = Some(Rc::new(Principal::clone(&principal).recorded_as(role)));
     }
-    Ok((marks, role))
+    Ok((marks, recorded))
 }
 
 /// Authorises by what is known, and finds out what is not: at most one ask about a venue and one about the staff.
@@ -293,11 +292,11 @@ async fn grant<'s>(
     }
 }
 
-/// The tenant that the request is to act in, if that is not the token's. `recorded` is the role by the user's record.
+/// The tenant that the request is to act in, if that is not the token's.
 fn choose_tenant(
     worker: &Worker,
     (head, bytes): (&RequestHead, &[u8]),
-    recorded: Option<Role>,
+    recorded: Option<Recorded>,
     ledger: &mut Ledger,
 ) -> Result<Option<TargetTenant>, Rejection> {
     let (users, tokens) = (&worker.settings.users, &worker.settings.tokens);
@@ -306,14 +305,15 @@ fn choose_tenant(
     }
     let Some(principal) = ledger.principal.clone() else { return Ok(None) };
     let proof = match (users.check, recorded) {
-        (UserCheck::Off, _) | (_, Some(_)) => Proof::Complete,
-        (UserCheck::Always | UserCheck::Async, None) => Proof::Claimed,
+        (UserCheck::Off, _) | (_, Some(Recorded { age: Age::Fresh, .. })) => Proof::Complete,
+        (UserCheck::Always | UserCheck::Async, _) => Proof::Unproven,
     };
-    let mut sent = head.values(KnownHeader::XTargetTenantId, bytes).peekable();
-    if sent.peek().is_some() && !target_tenant::may_choose(&principal) {
-        ledger.strip(StrippedHeader::XTargetTenantId);
+    let sent = head.values(KnownHeader::XTargetTenantId, bytes);
+    let chosen = target_tenant::choose(sent, &principal, proof, tokens.tenant_format)?;
+    if target_tenant::may_choose(&principal) {
+        ledger.obey(chosen.as_ref());
     }
-    target_tenant::choose(sent, &principal, proof, tokens.tenant_format)
+    Ok(chosen)
 }
 
 /// Whether the request only reads what every user may read.
@@ -346,6 +346,10 @@ async fn check_key(
     match Box::pin(api_key::check(worker, request, matched)).await {
         Ok(key) => Ok(Some(key)),
         Err(rejection) => {
+            let sent = request.head.value(KnownHeader::XApiKey, request.bytes);
+            if let Some(key) = sent.and_then(api_key::legal) {
+                ledger.refuse_key(key);
+            }
             ledger.audit(Err(rejection), || audit::venue(matched, request.target_bytes));
             Err(rejection)
         }

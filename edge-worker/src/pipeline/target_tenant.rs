@@ -15,10 +15,10 @@ pub struct TargetTenant(String);
 /// Whether the role is as good as it has to be to leave the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// By the user's record, or, with AUTH_USER_CHECK off, by the only word there is.
+    /// By a fresh record of the user's, or, with AUTH_USER_CHECK off, by the only word there is.
     Complete,
-    /// So far the token alone says so.
-    Claimed,
+    /// So far the token alone says so, or a record from before auth-service went silent.
+    Unproven,
 }
 
 impl TargetTenant {
@@ -38,7 +38,7 @@ pub fn may_choose(principal: &Principal) -> bool {
 /// What the values of `X-Target-Tenant-Id` choose; `None` is the token's own tenant.
 ///
 /// # Errors
-/// 400 if a superadmin sent no tenant id or several; 503 while only the token says that it is one, because a request
+/// 400 if a superadmin sent no tenant id or several; 503 while nobody can prove that it still is one, because a request
 /// that is meant for another tenant must not be carried out in this one.
 pub fn choose<'h>(
     mut sent: impl Iterator<Item = &'h [u8]>,
@@ -50,7 +50,7 @@ pub fn choose<'h>(
     if !may_choose(principal) {
         return Ok(None);
     }
-    if proof == Proof::Claimed {
+    if proof == Proof::Unproven {
         return Err(Rejection::CheckUnavailable);
     }
     let only = if sent.next().is_none() { str::from_utf8(first).ok() } else { None };

@@ -25,6 +25,20 @@ pub enum Outage {
     GoOn,
 }
 
+/// What a user's record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    pub role: Role,
+    pub age: Age,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    Fresh,
+    /// Older than it should be: auth-service cannot be asked, or has not answered yet.
+    Stale,
+}
+
 impl Outage {
     /// `reads`: the method is safe and the row's class is user or own.
     #[must_use]
@@ -33,7 +47,7 @@ impl Outage {
     }
 }
 
-/// Checks the user of one request, whose digest is `user`, and gives the role of the record, if there is one; `person`
+/// Checks the user of one request, whose digest is `user`, and gives what the record says, if there is one; `person`
 /// is asked for only if somebody has to be asked.
 ///
 /// # Errors
@@ -43,7 +57,7 @@ pub async fn check(
     user: &[u8; 32],
     outage: Outage,
     person: impl FnOnce() -> Person,
-) -> Result<Option<Role>, Rejection> {
+) -> Result<Option<Recorded>, Rejection> {
     let check = worker.settings.users.check;
     if check == UserCheck::Off {
         return Ok(None);
@@ -52,25 +66,24 @@ pub async fn check(
     let record = worker.authority.access.user(user, now);
     if let Some(record) = record.filter(|record| is_fresh(record, now)) {
         worker.meters.cache(Cache::User, CacheResult::Hit);
-        return judge(worker, record);
+        return judge(worker, record, Age::Fresh);
     }
     worker.meters.cache(Cache::User, CacheResult::Miss);
-    let question = Question::User { user: person() };
     if check == UserCheck::Async {
-        let asking = Rc::clone(worker);
-        // The answer binds whoever comes after it is in the region.
-        crate::net::io::spawn(async move { drop(asking.ask(question).await) });
+        ask_beside(worker, user, person);
         return match record {
-            Some(record) => judge(worker, record),
+            Some(record) => judge(worker, record, Age::Stale),
             None => Ok(None),
         };
     }
+    let question = Question::User { user: person() };
     match Box::pin(worker.ask(question)).await {
         Ok(Answer::User(UserAnswer::Live { role, degraded })) => {
             if degraded {
                 worker.meters.degraded(Degraded::StaleRecord);
             }
-            Ok(Some(Role::claimed(&role)))
+            let age = if degraded { Age::Stale } else { Age::Fresh };
+            Ok(Some(Recorded { role: Role::claimed(&role), age }))
         }
         Ok(Answer::User(UserAnswer::Inactive)) => Err(Rejection::Unauthorized(TokenFault::UserInactive)),
         Ok(Answer::User(UserAnswer::NotFound)) => Err(Rejection::Unauthorized(TokenFault::UserNotFound)),
@@ -78,7 +91,7 @@ pub async fn check(
             // The supervisor cannot be asked either; its record is no older than it may be.
             (Some(record), _) => {
                 worker.meters.degraded(Degraded::StaleRecord);
-                judge(worker, record)
+                judge(worker, record, Age::Stale)
             }
             (None, Outage::GoOn) => {
                 worker.meters.degraded(Degraded::Claims);
@@ -96,11 +109,25 @@ pub fn is_fresh(record: &UserRecord, now: UnixSeconds) -> bool {
     now.saturating_sub(record.fetched_at_s) < FRESH_S
 }
 
-fn judge(worker: &Worker, record: UserRecord) -> Result<Option<Role>, Rejection> {
+/// Asks without anybody waiting: the answer binds whoever comes after it is in the region. Once a user at a time,
+/// however many requests it makes meanwhile.
+fn ask_beside(worker: &Rc<Worker>, user: &[u8; 32], person: impl FnOnce() -> Person) {
+    if !worker.asked_users.borrow_mut().insert(*user) {
+        return;
+    }
+    let (asking, user, question) = (Rc::clone(worker), *user, Question::User { user: person() });
+    crate::net::io::spawn(async move {
+        drop(asking.ask(question).await);
+        asking.asked_users.borrow_mut().remove(&user);
+    });
+}
+
+fn judge(worker: &Worker, record: UserRecord, age: Age) -> Result<Option<Recorded>, Rejection> {
     match record.status {
         UserStatus::Active => {
             // A role that has no name here gives no rights beyond a customer's.
-            Ok(Some(worker.roles.role(record.role).unwrap_or(Role::Customer)))
+            let role = worker.roles.role(record.role).unwrap_or(Role::Customer);
+            Ok(Some(Recorded { role, age }))
         }
         UserStatus::Inactive => Err(Rejection::Unauthorized(TokenFault::UserInactive)),
         UserStatus::NotFound => Err(Rejection::Unauthorized(TokenFault::UserNotFound)),

@@ -63,6 +63,8 @@ pub struct AccessRecord<'a> {
     pub venue: Option<[u8; 16]>,
     /// The tenant that a superadmin chose to act in; empty for the token's own.
     pub target_tenant: &'a [u8],
+    /// How an API key begins that was refused.
+    pub key_start: Option<[u8; KEY_START_BYTES]>,
     pub line: AccessLine,
     /// The worker's slot.
     pub worker: u8,
@@ -76,22 +78,30 @@ pub enum AccessLine {
     Omitted,
 }
 
+/// What may be seen of an API key (platform section 8).
+pub const KEY_START_BYTES: usize = 8;
+
 /// Words before the texts.
 const HEADER_WORDS: usize = 13;
 /// Behind the texts, where a record has a venue.
 const VENUE_WORDS: usize = 2;
+/// Behind that, where a record has the start of a key.
+const KEY_WORDS: usize = 1;
 /// Version of this layout, in the first byte of a record; others may stand beside it (spans).
 const KIND: u64 = 0xA2;
 /// Flags of the fourth byte.
 const WITH_VENUE: u8 = 1;
 const LINE_OMITTED: u8 = 2;
+const WITH_KEY: u8 = 4;
 const TEXTS: usize = 6;
 const TEXT_LIMITS: [usize; TEXTS] =
     [TEXT_BYTES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_MAX, USER_AGENT_BYTES_MAX, TEXT_BYTES_MAX];
 const TEXT_WORDS_MAX: usize = TEXTS * TEXT_BYTES_MAX / 8;
 
-const _: () =
-    assert!(HEADER_WORDS + TEXT_WORDS_MAX + VENUE_WORDS <= RECORD_WORDS_MAX, "the longest record fits");
+const _: () = assert!(
+    HEADER_WORDS + TEXT_WORDS_MAX + VENUE_WORDS + KEY_WORDS <= RECORD_WORDS_MAX,
+    "the longest record fits"
+);
 const _: () = assert!(TEXT_BYTES_MAX <= 255 && TEXT_BYTES_MAX.is_multiple_of(8), "a length is one byte");
 const _: () = assert!(USER_AGENT_BYTES_MAX <= TEXT_BYTES_MAX);
 
@@ -111,7 +121,8 @@ impl AccessRecord<'_> {
         let flags = match self.line {
             AccessLine::Written => 0,
             AccessLine::Omitted => LINE_OMITTED,
-        } | self.venue.map_or(0, |_| WITH_VENUE);
+        } | self.venue.map_or(0, |_| WITH_VENUE)
+            | self.key_start.map_or(0, |_| WITH_KEY);
         let address = match self.client {
             IpAddr::V4(address) => address.to_ipv6_mapped(),
             IpAddr::V6(address) => address,
@@ -150,7 +161,25 @@ impl AccessRecord<'_> {
             (*first, *second) = halves(venue);
             next += VENUE_WORDS;
         }
+        if let (Some(start), Some(word)) = (self.key_start, words.get_mut(next)) {
+            *word = u64::from_be_bytes(start);
+            next += KEY_WORDS;
+        }
         next
+    }
+}
+
+/// What stands behind the texts, as the flags say it: a venue, and the start of a key.
+type Extras = (Option<u128>, Option<[u8; KEY_START_BYTES]>);
+
+fn extras_of(flags: u8, words: &[u64]) -> Option<Extras> {
+    let venue = |high: &u64, low: &u64| Some(u128::from(*high) << 64 | u128::from(*low));
+    match (flags & WITH_VENUE != 0, flags & WITH_KEY != 0, words) {
+        (false, false, []) => Some((None, None)),
+        (true, false, [high, low]) => Some((venue(high, low), None)),
+        (false, true, [start]) => Some((None, Some(start.to_be_bytes()))),
+        (true, true, [high, low, start]) => Some((venue(high, low), Some(start.to_be_bytes()))),
+        _ => None,
     }
 }
 
@@ -216,6 +245,7 @@ pub struct AccessView<'a> {
     pub permission: u16,
     pub venue: Option<u128>,
     pub target_tenant: &'a [u8],
+    pub key_start: Option<[u8; KEY_START_BYTES]>,
     pub line: AccessLine,
     pub worker: u8,
 }
@@ -230,12 +260,8 @@ impl<'a> AccessView<'a> {
         }
         let (places, text_words) = places(header[11])?;
         let flags = byte(header[0], 3);
-        let (texts, venue) = texts.split_at_checked(text_words)?;
-        let venue = match (flags & WITH_VENUE != 0, venue) {
-            (false, []) => None,
-            (true, [high, low]) => Some(u128::from(*high) << 64 | u128::from(*low)),
-            _ => return None,
-        };
+        let (texts, extras) = texts.split_at_checked(text_words)?;
+        let (venue, key_start) = extras_of(flags, extras)?;
         for (bytes, word) in scratch.bytes.as_chunks_mut::<8>().0.iter_mut().zip(texts) {
             *bytes = word.to_le_bytes();
         }
@@ -266,6 +292,7 @@ impl<'a> AccessView<'a> {
             permission: half(header[12], 2),
             venue,
             target_tenant: text(5)?,
+            key_start,
             line: if flags & LINE_OMITTED == 0 { AccessLine::Written } else { AccessLine::Omitted },
             worker: byte(header[0], 2),
         })

@@ -71,6 +71,7 @@ impl Bench {
             permission: 0,
             venue: None,
             target_tenant: b"",
+            key_start: None,
             line: AccessLine::Written,
             worker: slot as u8,
         };

@@ -50,7 +50,7 @@ fn what_is_no_tenant_id_is_refused() {
 fn the_header_of_anybody_else_has_no_effect() {
     for role in ["customer", "venue-owner", "admin", "operator", "support", "compliance-admin"] {
         for sent in [OTHER, "no tenant"] {
-            for proof in [Proof::Complete, Proof::Claimed] {
+            for proof in [Proof::Complete, Proof::Unproven] {
                 assert_eq!(chosen(role, &[sent], proof, TenantFormat::Uuid), Ok(None), "{role}");
             }
         }
@@ -59,7 +59,7 @@ fn the_header_of_anybody_else_has_no_effect() {
 
 #[test]
 fn a_role_that_only_the_token_claims_does_not_leave_the_tenant_nor_act_in_the_wrong_one() {
-    let claimed = |sent: &[&str]| chosen("superadmin", sent, Proof::Claimed, TenantFormat::Uuid);
+    let claimed = |sent: &[&str]| chosen("superadmin", sent, Proof::Unproven, TenantFormat::Uuid);
     assert_eq!(claimed(&[OTHER]), Err(Rejection::CheckUnavailable));
     assert_eq!(claimed(&[]), Ok(None));
 }

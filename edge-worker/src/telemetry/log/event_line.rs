@@ -48,6 +48,9 @@ pub fn write_json(view: &AccessView<'_>, event: SecurityEvent, names: &mut NameT
         write_uuid(venue, line);
         line.push(b'"');
     }
+    if let Some(start) = view.key_start {
+        text(b",\"keyStart\":\"", &start, line);
+    }
     if let Some(permission) = names.find(view.permission) {
         word(b",\"permission\":\"", permission, line);
     }

@@ -35,6 +35,7 @@ fn record() -> AccessRecord<'static> {
         permission: 0,
         venue: None,
         target_tenant: b"",
+        key_start: None,
         line: AccessLine::Written,
         worker: 5,
     }
@@ -119,6 +120,7 @@ fn a_security_event_says_who_did_what_where() {
         venue: Some(0x0190_e2f4_aaaa_7bbb_8ccc_0011_2233_aabb_u128.to_be_bytes()),
         permission: role,
         target_tenant: b"1c2d3e4f-0000-4000-8000-0000000000ee",
+        key_start: Some(*b"tk_live_"),
         line: AccessLine::Omitted,
         ..record()
     };
@@ -147,6 +149,7 @@ fn a_security_event_says_who_did_what_where() {
         "role": "customer",
         "clientIp": "203.0.113.7",
         "venueId": "0190e2f4-aaaa-7bbb-8ccc-00112233aabb",
+        "keyStart": "tk_live_",
         "permission": "customer",
         "reason": "staff",
         "worker": 5,
@@ -176,6 +179,7 @@ fn the_longest_line_of_an_event_is_within_its_bound() {
         span_id: [0xFF; 8],
         client: "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().expect("an address"),
         venue: Some([0xFF; 16]),
+        key_start: Some([b'x'; KEY_START_BYTES]),
         role,
         permission: role,
         worker: 255,
@@ -377,6 +381,20 @@ proptest! {
         let view = AccessView::decode(&words[..length], &mut scratch).expect("it was written here");
         let found = [view.request_id, view.correlation_id, view.user, view.tenant, view.user_agent, view.target_tenant];
         prop_assert_eq!(found.map(<[u8]>::to_vec).to_vec(), texts);
+    }
+
+    #[test]
+    fn what_stands_behind_the_texts_comes_back(
+        venue in any::<Option<[u8; 16]>>(),
+        key_start in any::<Option<[u8; 8]>>(),
+    ) {
+        let record = AccessRecord { venue, key_start, ..record() };
+        let mut words = [u64::MAX; RECORD_WORDS_MAX];
+        let length = record.encode(&mut words);
+        let mut scratch = Scratch::default();
+        let view = AccessView::decode(&words[..length], &mut scratch).expect("it was written here");
+        prop_assert_eq!((view.venue.map(u128::to_be_bytes), view.key_start), (venue, key_start));
+        prop_assert!(AccessView::decode(&words[..=length], &mut Scratch::default()).is_none(), "a word too many");
     }
 
     #[test]

@@ -30,9 +30,10 @@ Generated from `edge-worker/src/telemetry/security_events.rs`; `FLOODGATE_BLESS=
 
 Each event is a line of its own in the log, whatever `LOG_LEVEL` says, with `msg` \"security event\" and the fields
 `event`, `severity`, `requestId`, `correlationId`, `traceId`, `spanId`, `method`, `path` (the route's template),
-`userId`, `tenantId`, `targetTenantId`, `role`, `clientIp`, `venueId`, `permission`, `reason` and `worker`; what does
-not apply is left out. User and tenant are those of a verified token. A request may have several events: what was noted
-of it stays, however it ends. The request's access line names the gravest.
+`userId`, `tenantId`, `targetTenantId`, `role`, `clientIp`, `venueId`, `keyStart` (8 characters of a refused API key),
+`permission`, `reason` and `worker`; what does not apply is left out. User and tenant are those of a verified token. A
+request may have several events: what was noted of it stays, however it ends. The request's access line names the
+gravest.
 
 What the supervisor sees itself (a record of another tenant, a forged value in Redis, a full table or outbox, an
 operator's order) has `event`, `severity` and what there is of `userId`, `tenantId`, `requestId`, `traceId`, `what`
