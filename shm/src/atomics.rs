@@ -48,6 +48,12 @@ impl Word {
         self.0.compare_exchange(current, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// Adds, whoever else writes, without any promise about other words. Wraps.
+    #[inline]
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
     /// Adds, by load and store: only for words with a single writer, where it costs a tenth of an atomic
     /// addition.
     #[inline]

@@ -7,9 +7,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::SLOTS_MAX;
 use crate::access::{Access, LONG_WORDS, SHORT_WORDS, Shelf, ShelfBucket};
 use crate::atomics::Word;
+use crate::breakers::{Breaker, Breakers, Tally};
 use crate::counters::{Counter, Counters, Histogram};
 use crate::entry::Entry;
 use crate::journal::{Journal, Record};
@@ -18,6 +18,7 @@ use crate::readiness::Readiness;
 use crate::revocations::{Bank, CutoffSlot, Cutoffs, Head, Revocations, TagLine, Tags, TokenSlot, Tokens};
 use crate::token_cache::{BODY_WORDS, Bucket, TokenCache};
 use crate::workers::WorkerBlock;
+use crate::{SERVICES_MAX, SLOTS_MAX};
 
 /// What only the supervisor decides. Workers map it read-only: every method that they may call loads and
 /// never stores.
@@ -30,7 +31,7 @@ pub struct Authority {
     pub access: Access,
 }
 
-/// What workers write: each its own block, and all of them the token cache.
+/// What workers write: each its own block, and all of them the token cache and the breakers.
 #[repr(C)]
 pub struct Shared {
     pub(crate) header: Header,
@@ -40,6 +41,7 @@ pub struct Shared {
     pub cumulative: Counters,
     pub journals: [Journal; SLOTS_MAX],
     pub token_cache: TokenCache,
+    pub breakers: Breakers,
 }
 
 /// Permission to write the authority. One exists in each supervisor and none in a worker, so that a worker
@@ -106,7 +108,7 @@ pub(crate) struct Structure {
 pub(crate) struct Field(pub(crate) &'static str, pub(crate) usize, pub(crate) usize);
 
 /// Structures of the region, outermost first. A structure whose fields leave a gap does not compile.
-const STRUCTURES: [Structure; 30] = [
+const STRUCTURES: [Structure; 33] = [
     Structure { name: "Authority", bytes: size_of::<Authority>(), fields: AUTHORITY_FIELDS },
     Structure { name: "Shared", bytes: size_of::<Shared>(), fields: SHARED_FIELDS },
     Structure { name: "Header", bytes: size_of::<Header>(), fields: HEADER_FIELDS },
@@ -137,6 +139,9 @@ const STRUCTURES: [Structure; 30] = [
     Record::<126>::STRUCTURE,
     TokenCache::<65_536>::STRUCTURE,
     Entry::<BODY_WORDS>::STRUCTURE,
+    Breakers::<SERVICES_MAX>::STRUCTURE,
+    Breaker::STRUCTURE,
+    Tally::STRUCTURE,
 ];
 
 /// Differs between any two builds that would read each other's memory wrongly: FNV-1a over the names, offsets
@@ -239,6 +244,7 @@ const SHARED_FIELDS: &[Field] = &[
     Field("cumulative", std::mem::offset_of!(Shared, cumulative), size_of::<Counters>()),
     Field("journals", std::mem::offset_of!(Shared, journals), size_of::<[Journal; SLOTS_MAX]>()),
     Field("token_cache", std::mem::offset_of!(Shared, token_cache), size_of::<TokenCache>()),
+    Field("breakers", std::mem::offset_of!(Shared, breakers), size_of::<Breakers>()),
 ];
 
 #[cfg(all(test, not(loom)))]

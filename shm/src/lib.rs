@@ -15,7 +15,8 @@
 //!   |             | not_before: never evicts     +--------------+
 //!   +-------------+                              | token_cache  | digest -> identity: every worker writes
 //!   | access      | users, venues, keys: a cache +--------------+
-//!   +-------------+
+//!   +-------------+                              | breakers     | a circuit a service: everybody writes
+//!                                                +--------------+
 //!        ^
 //!        | written by the supervisor alone,
 //!        | through the one mapping it made
@@ -50,6 +51,7 @@ pub mod counters;
 pub mod journal;
 pub(crate) mod entry;
 pub mod token_cache;
+pub mod breakers;
 pub mod access;
 
 pub use layout::{Authority, AuthorityWriter, Shared};

@@ -1,0 +1,318 @@
+//! Kills callers of services with SIGKILL, thousands of times: the permit of a dead prober always comes back,
+//! no two probe at a time, no window wedges and no count grows out of bounds.
+//!
+//! The callers are forked children that share the breakers with their parent, who also moves the clock.
+//! `FLOODGATE_SEED` repeats a run as far as the scheduler allows; `FLOODGATE_KILLS` changes how often they are
+//! killed.
+
+#![cfg(not(loom))]
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use memmap2::MmapRaw;
+use rustix::process::{Pid, Signal, WaitOptions};
+use shm::breakers::{Admission, Breaker, Breakers, Outcome, Parameters, Permit, Position, Retry, Transition};
+use shm::names::NameId;
+
+const KILLS: usize = 2_000;
+const CALLERS: usize = 3;
+const SERVICES: usize = 3;
+/// The one that the parent gives orders about; orders take permits back, so who probes there is not checked.
+const ORDERED: usize = 2;
+const PARAMETERS: Parameters = Parameters { error_percent: 50, volume: 6, reset_ms: 700, probe_ms: 400 };
+/// A caller that lives longer than planned, because its killer gets no time, stops for others' sake.
+const STEPS_MAX: u64 = 20_000;
+const OUT_MAX: usize = 4;
+
+/// What parent and children share. All of it is valid when zero.
+#[repr(C)]
+struct Ground {
+    breakers: Breakers<SERVICES>,
+    now_ms: AtomicU64,
+    /// Results that were recorded or were about to be.
+    recorded: [AtomicU64; SERVICES],
+    steps: [AtomicU64; CALLERS],
+    /// Until when a caller's probe is the only one.
+    probing: [[AtomicU64; SERVICES]; CALLERS],
+    probes: AtomicU64,
+    opened: AtomicU64,
+    closed: AtomicU64,
+    reopened: AtomicU64,
+    retries: AtomicU64,
+}
+
+#[test]
+fn killed_callers_never_keep_a_permit_or_wedge_a_window() {
+    let seed = number_from("FLOODGATE_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20 | 0x5eed);
+    let kills = number_from("FLOODGATE_KILLS").map_or(KILLS, small);
+    let started = Instant::now();
+    let ground = ground();
+    ground.now_ms.store(1_000_000, Ordering::SeqCst);
+    let mut random = Random(seed);
+    let mut callers: [Option<Caller>; CALLERS] = [const { None }; CALLERS];
+    let mut died_probing = 0;
+    for round in 0..kills {
+        for (index, caller) in callers.iter_mut().enumerate() {
+            caller.get_or_insert_with(|| Caller::spawn(ground, index, Random(random.next())));
+        }
+        let chosen = small(random.below(CALLERS as u64));
+        wait_for(ground, chosen, &mut random, seed);
+        let prober = (0..CALLERS).find(|index| probes(ground, *index) > 0);
+        let index = prober.filter(|_| random.below(2) == 0).unwrap_or(chosen);
+        if let Some(caller) = callers[index].take() {
+            caller.kill();
+        }
+        died_probing += probes(ground, index);
+        look(ground);
+        give_an_order(ground, &mut random);
+        ground.now_ms.fetch_add(random.below(100), Ordering::SeqCst);
+        if round % 50 == 49 {
+            callers.iter_mut().filter_map(Option::take).for_each(Caller::kill);
+            everything_has_a_way_back(ground);
+        }
+    }
+    callers.into_iter().flatten().for_each(Caller::kill);
+    everything_has_a_way_back(ground);
+    let counts = [&ground.probes, &ground.opened, &ground.closed, &ground.reopened, &ground.retries];
+    let [probes, opened, closed, reopened, retries] = counts.map(|count| count.load(Ordering::SeqCst));
+    let seconds = started.elapsed().as_secs_f64();
+    let mut output = std::io::stdout();
+    writeln!(
+        output,
+        "seed {seed}, {seconds:.1} s, {kills} kills: {probes} probes, {died_probing} died probing, opened \
+         {opened}, closed {closed}, reopened {reopened}, {retries} retries"
+    )
+    .expect("standard output is open");
+    assert!(died_probing > 10, "hardly a prober was killed: the test tests nothing");
+    assert!(opened > 10 && closed > 10 && reopened > 10, "the circuits hardly moved");
+}
+
+/// What holds at every moment, whoever is in the middle of what.
+fn look(ground: &Ground) {
+    let now_ms = ground.now_ms.load(Ordering::SeqCst);
+    for service in 0..SERVICES {
+        let view = breaker(ground, service).view(now_ms);
+        let recorded = ground.recorded[service].load(Ordering::SeqCst);
+        assert!(view.failures <= view.calls && view.calls <= recorded, "{recorded} recorded: {view:?}");
+        assert!(view.retries <= recorded / 10 + 1, "{recorded} recorded: {view:?}");
+        assert!(view.left_ms <= PARAMETERS.reset_ms, "{view:?}");
+    }
+}
+
+fn give_an_order(ground: &Ground, random: &mut Random) {
+    let breaker = breaker(ground, ORDERED);
+    let obeyed = match random.below(12) {
+        0 => breaker.force_open(),
+        1 => breaker.force_closed(),
+        2..5 => breaker.reset(),
+        _ => return,
+    };
+    obeyed.expect("orders get through");
+}
+
+/// Nobody else is alive: each circuit can be closed from where it was left, counts again, and opens again.
+fn everything_has_a_way_back(ground: &Ground) {
+    breaker(ground, ORDERED).reset().expect("orders get through");
+    for service in 0..SERVICES {
+        let breaker = breaker(ground, service);
+        let now_ms = || ground.now_ms.load(Ordering::SeqCst);
+        let left_ms = breaker.view(now_ms()).left_ms;
+        ground.now_ms.fetch_add(left_ms, Ordering::SeqCst);
+        let ended = match breaker.admit(&PARAMETERS, now_ms()) {
+            Admission::Pass(_) => continue,
+            Admission::Probe(permit) => record(ground, service, permit, Outcome::Success),
+            Admission::Refused { .. } => panic!("service {service} is refused after {left_ms} ms"),
+        };
+        assert_eq!(ended, Some(Transition::Closed));
+        let view = breaker.view(now_ms());
+        assert_eq!((view.position, view.calls, view.failures), (Position::Closed, 0, 0));
+        for call in 1..=u64::from(PARAMETERS.volume) {
+            let Admission::Pass(permit) = breaker.admit(&PARAMETERS, now_ms()) else {
+                panic!("service {service} is closed")
+            };
+            let outcome = if call % 2 == 0 { Outcome::Failure } else { Outcome::Success };
+            let changed = record(ground, service, permit, outcome);
+            assert_eq!(changed.is_some(), call == u64::from(PARAMETERS.volume), "at call {call}");
+        }
+        assert_eq!(breaker.view(now_ms()).position, Position::Open);
+    }
+}
+
+fn breaker(ground: &Ground, service: usize) -> &Breaker {
+    let id = u16::try_from(service + 1).ok().and_then(NameId::new).expect("small and not zero");
+    ground.breakers.of(id).expect("there is room for all")
+}
+
+fn record(ground: &Ground, service: usize, permit: Permit, outcome: Outcome) -> Option<Transition> {
+    ground.recorded[service].fetch_add(1, Ordering::SeqCst);
+    let now_ms = ground.now_ms.load(Ordering::SeqCst);
+    let changed = breaker(ground, service).record(permit, outcome, &PARAMETERS, now_ms)?;
+    match changed {
+        Transition::Opened => ground.opened.fetch_add(1, Ordering::SeqCst),
+        Transition::Closed => ground.closed.fetch_add(1, Ordering::SeqCst),
+        Transition::Reopened => ground.reopened.fetch_add(1, Ordering::SeqCst),
+        Transition::ForcedOpen | Transition::ForcedClosed | Transition::Reset => {
+            panic!("nobody ordered that by a result")
+        }
+    };
+    Some(changed)
+}
+
+/// How many services the caller probes.
+fn probes(ground: &Ground, index: usize) -> usize {
+    let now_ms = ground.now_ms.load(Ordering::SeqCst);
+    ground.probing[index].iter().filter(|until| until.load(Ordering::SeqCst) > now_ms).count()
+}
+
+/// Lets time pass until the caller has worked for a while.
+fn wait_for(ground: &Ground, index: usize, random: &mut Random, seed: u64) {
+    let steps = random.below(60);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while ground.steps[index].load(Ordering::SeqCst) < steps {
+        look(ground);
+        ground.now_ms.fetch_add(random.below(100), Ordering::SeqCst);
+        std::thread::yield_now();
+        assert!(Instant::now() < deadline, "the caller {index} does nothing; seed {seed}");
+    }
+}
+
+/// A caller at work.
+struct Caller(Pid);
+
+impl Caller {
+    fn spawn(ground: &'static Ground, index: usize, random: Random) -> Caller {
+        ground.steps[index].store(0, Ordering::SeqCst);
+        // SAFETY: the child uses its copy of this process and the memory that is shared on purpose, allocates
+        // (which the C library allows after a fork) and waits for no thread of its parent; it ends without
+        // running anything of its parent's.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            call_until_killed(ground, index, random);
+        }
+        Caller(Pid::from_raw(pid).expect("fork succeeded"))
+    }
+
+    fn kill(self) {
+        rustix::process::kill_process(self.0, Signal::KILL).expect("the caller is our child");
+        let (_, status) = rustix::process::waitpid(Some(self.0), WaitOptions::empty())
+            .expect("the caller is our child")
+            .expect("it was waited for");
+        let signal = status.terminating_signal();
+        assert_eq!(signal, Some(Signal::KILL.as_raw()), "it failed by itself: see its message above");
+    }
+}
+
+fn call_until_killed(ground: &'static Ground, index: usize, mut random: Random) -> ! {
+    let failure = catch_unwind(AssertUnwindSafe(|| {
+        let die_with_parent = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+        die_with_parent.expect("every kernel can");
+        let mut out = Vec::new();
+        for _ in 0..STEPS_MAX {
+            step(ground, index, &mut out, &mut random);
+            ground.steps[index].fetch_add(1, Ordering::SeqCst);
+        }
+        loop {
+            rustix::event::pause();
+        }
+    }));
+    let Err(failure): Result<std::convert::Infallible, _> = failure;
+    let message = failure.downcast::<String>().ok();
+    let _lost = writeln!(std::io::stderr(), "the caller {index} failed: {message:?}");
+    std::process::abort();
+}
+
+/// A call that is out.
+struct Call {
+    service: usize,
+    permit: Permit,
+    /// Until when it probes alone; zero if it does not.
+    alone_until_ms: u64,
+}
+
+fn step(ground: &Ground, index: usize, out: &mut Vec<Call>, random: &mut Random) {
+    let service = small(random.below(SERVICES as u64));
+    let now_ms = ground.now_ms.load(Ordering::SeqCst);
+    if random.below(16) == 0 && breaker(ground, service).retry(now_ms) == Retry::Granted {
+        ground.retries.fetch_add(1, Ordering::SeqCst);
+    }
+    if out.len() < OUT_MAX && random.below(2) == 0 {
+        let (permit, alone_until_ms) = match breaker(ground, service).admit(&PARAMETERS, now_ms) {
+            Admission::Pass(permit) => (permit, 0),
+            Admission::Probe(permit) => (permit, probe(ground, index, service, now_ms)),
+            Admission::Refused { retry_after_ms } => {
+                assert!(retry_after_ms >= 1);
+                return;
+            }
+        };
+        out.push(Call { service, permit, alone_until_ms });
+    } else if !out.is_empty() {
+        let chosen = small(random.below(out.len() as u64));
+        // Probes take their time, so that many of them are killed, and some are late.
+        if out[chosen].alone_until_ms > 0 && random.below(32) > 0 {
+            return;
+        }
+        let call = out.swap_remove(chosen);
+        let cell = &ground.probing[index][call.service];
+        // Before the result, which may let the next one probe.
+        let _newer = cell.compare_exchange(call.alone_until_ms, 0, Ordering::SeqCst, Ordering::SeqCst);
+        let outcome = match random.below(8) {
+            0..4 => Outcome::Failure,
+            4..7 => Outcome::Success,
+            _ => Outcome::Neutral,
+        };
+        record(ground, call.service, call.permit, outcome);
+    }
+}
+
+/// Notes until when the probe is alone, and checks that it is.
+fn probe(ground: &Ground, index: usize, service: usize, now_ms: u64) -> u64 {
+    ground.probes.fetch_add(1, Ordering::SeqCst);
+    if service == ORDERED {
+        return 0;
+    }
+    for (other, cells) in ground.probing.iter().enumerate() {
+        let until_ms = cells[service].load(Ordering::SeqCst);
+        assert!(until_ms <= now_ms, "{index} probes at {now_ms}, {other} until {until_ms}");
+    }
+    let until_ms = now_ms + PARAMETERS.probe_ms;
+    ground.probing[index][service].store(until_ms, Ordering::SeqCst);
+    until_ms
+}
+
+fn small(number: u64) -> usize {
+    usize::try_from(number).expect("small")
+}
+
+/// Memory that forked children share with their parent.
+fn ground() -> &'static Ground {
+    let file = rustix::fs::memfd_create("ground", rustix::fs::MemfdFlags::CLOEXEC).expect("a memfd");
+    rustix::fs::ftruncate(&file, size_of::<Ground>() as u64).expect("it grows");
+    let mapping: &'static MmapRaw = Box::leak(Box::new(MmapRaw::map_raw(&file).expect("it is mapped")));
+    assert!(mapping.len() == size_of::<Ground>() && align_of::<Ground>() <= 4096);
+    // SAFETY: the mapping is leaked, starts at a page, is as long as `Ground`, and nobody truncates its file;
+    // `Ground` is made of atomics alone, valid when zero, and is only reached through shared references.
+    unsafe { &*mapping.as_mut_ptr().cast::<Ground>() }
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
