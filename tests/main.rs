@@ -32,5 +32,6 @@ mod soak;
 mod drain;
 mod keys;
 mod configuration;
+mod benchmarks;
 mod regressions;
 mod shows;

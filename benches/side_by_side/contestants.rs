@@ -2,12 +2,15 @@
 
 use super::measure::{self, pin_process};
 use super::simulated_service::Service;
+use super::store::{self, Store};
 use super::tokens;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+const CHECKED: &str = "floodgate-checked";
 
 /// A proxy on core 0.
 pub struct Contestant {
@@ -21,6 +24,7 @@ pub struct Field {
     pub service: Service,
     pub contestants: Vec<Contestant>,
     pub token: String,
+    pub redis: Store,
     rs256: Contestant,
     directory: PathBuf,
 }
@@ -34,16 +38,32 @@ impl Field {
         let upstream = service.port();
         let starter = Starter { directory: &directory, upstream };
         let own = Path::new(env!("CARGO_BIN_EXE_floodgate"));
+        let redis = Store::start();
+        let redis_url = redis.url();
         let hs256 = [("JWT_ALGORITHMS", "HS256"), ("JWT_SECRET", tokens::SECRET)];
+        let checked = [
+            ("REDIS_URL", redis_url.as_str()),
+            ("AUTH_USER_CHECK", "always"),
+            ("S2S_SERVICE_TOKEN", "only-for-benchmarks"),
+            ("LEGACY_BLACKLIST", "false"),
+            ("API_KEY_TEMPLATES", store::TEMPLATE),
+        ];
+        let checked = [hs256.as_slice(), &checked].concat();
         let mut contestants = vec![
             starter.forwarder(),
             starter.nginx(),
             starter.haproxy(),
             starter.floodgate("floodgate", own, &hs256),
+            starter.floodgate(CHECKED, own, &checked),
         ];
         contestants.extend(before.map(|before| starter.floodgate("before", &before, &hs256)));
         let rs256 = starter.floodgate("floodgate-rs256", own, &[("JWT_PUBLIC_KEY", tokens::PUBLIC_KEY)]);
-        Field { token: tokens::hs256(), service, contestants, rs256, directory }
+        Field { token: tokens::hs256(), service, contestants, redis, rs256, directory }
+    }
+
+    /// Floodgate that checks users at auth-service, and API keys and revocations by Redis.
+    pub fn checked(&self) -> &Contestant {
+        self.contestants.iter().find(|one| one.name == CHECKED).expect("it takes part")
     }
 
     /// Floodgate with RS256 keys, for cold tokens.
@@ -62,11 +82,16 @@ impl Drop for Field {
 impl Contestant {
     /// The same request for everybody: about 700 bytes.
     pub fn request(&self, token: &str) -> Vec<u8> {
+        self.request_with(token, "")
+    }
+
+    /// The same with more header lines.
+    pub fn request_with(&self, token: &str, lines: &str) -> Vec<u8> {
         format!(
             "GET /api/v1/events/5f0c9d7e-3333-4333-8333-0123456789ab HTTP/1.1\r\nHost: tickets.example.com\r\n\
              User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nAccept: application/json\r\n\
              Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\n\
-             Authorization: Bearer {token}\r\n\r\n"
+             Authorization: Bearer {token}\r\n{lines}\r\n"
         )
         .into_bytes()
     }

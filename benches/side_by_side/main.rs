@@ -8,14 +8,26 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark waits for the time it measures")]
 
 mod contestants;
+mod asks;
 mod forwarder;
 mod simulated_service;
+mod store;
 mod generator;
 mod measure;
 mod report;
 mod tokens;
+#[path = "../../tests"]
+mod end_to_end {
+    #![allow(
+        dead_code,
+        unused_imports,
+        reason = "the tests speak more of this language than a benchmark does"
+    )]
+    pub mod harness;
+}
 
 use contestants::{Contestant, Field};
+use end_to_end::harness;
 use generator::{Load, Pace, Shape};
 use report::{Cell, Report};
 use std::path::PathBuf;
@@ -31,6 +43,8 @@ struct Scenario {
     rounds: usize,
 }
 
+/// Before each measurement.
+const WARM_UP: Duration = Duration::from_millis(300);
 const SMALL: Shape = Shape { answer_bytes: 200, keep_alive: true };
 
 const SCENARIOS: [Scenario; 6] = [
@@ -84,52 +98,85 @@ const SCENARIOS: [Scenario; 6] = [
     },
 ];
 
-fn main() {
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let (mut quick, mut only, mut before, mut rounds) = (false, None, None, None);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--quick" => quick = true,
-            "--only" => only = arguments.next(),
-            "--before" => before = arguments.next().map(PathBuf::from),
-            "--rounds" => rounds = arguments.next().and_then(|rounds| rounds.parse::<usize>().ok()),
-            "forwarder" => {
-                let port =
-                    arguments.next().and_then(|port| port.parse().ok()).expect("forwarder LISTEN UPSTREAM");
-                let upstream =
-                    arguments.next().and_then(|port| port.parse().ok()).expect("forwarder LISTEN UPSTREAM");
-                forwarder::run(port, upstream);
-                return;
-            }
-            other => {
-                eprintln!(
-                    "{other}: not an option; try --quick, --only SCENARIO, --rounds N or --before FLOODGATE"
-                );
-                std::process::exit(2);
-            }
-        }
+/// What the command line asks for.
+#[derive(Default)]
+struct Options {
+    quick: bool,
+    only: Option<String>,
+    before: Option<PathBuf>,
+    rounds: Option<usize>,
+}
+
+impl Options {
+    fn wants(&self, scenario: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == scenario)
     }
+
+    fn rounds(&self, of_scenario: usize) -> usize {
+        self.rounds.unwrap_or(if self.quick { 2 } else { of_scenario })
+    }
+
+    fn window(&self) -> Duration {
+        Duration::from_millis(if self.quick { 500 } else { 1_500 })
+    }
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench").peekable();
+    if arguments.next_if(|argument| argument == "forwarder").is_some() {
+        let mut port =
+            || arguments.next().and_then(|port| port.parse().ok()).expect("forwarder LISTEN UPSTREAM");
+        forwarder::run(port(), port());
+        return;
+    }
+    let options = options(arguments).unwrap_or_else(|fault| {
+        eprintln!("{fault}; try --quick, --only SCENARIO, --rounds N or --before FLOODGATE");
+        std::process::exit(2);
+    });
     measure::pin_to_core(1);
-    let field = Field::start(before);
+    let field = Field::start(options.before.clone());
     let mut report = Report::new();
-    for scenario in
-        SCENARIOS.iter().filter(|scenario| only.as_deref().is_none_or(|only| only == scenario.name))
-    {
-        let rounds = rounds.unwrap_or(if quick { 2 } else { scenario.rounds });
-        let window = Duration::from_millis(if quick { 500 } else { 1_500 });
+    for scenario in SCENARIOS.iter().filter(|scenario| options.wants(scenario.name)) {
         report.scenario(scenario.name, scenario.says);
-        for round in 0..rounds {
+        for round in 0..options.rounds(scenario.rounds) {
             for turn in 0..field.contestants.len() {
                 let contestant = &field.contestants[(round + turn) % field.contestants.len()];
-                report.add(scenario.name, contestant.name, run(&field, contestant, scenario, window));
+                report.add(
+                    scenario.name,
+                    contestant.name,
+                    run(&field, contestant, scenario, options.window()),
+                );
             }
         }
     }
-    if only.is_none() {
-        report.note(&cold_tokens(&field, quick));
+    asks::run(&field, &options, &mut report);
+    if options.only.is_none() {
+        report.note(&cold_tokens(&field, options.quick));
     }
     println!("{}", report.markdown());
-    report.write_json();
+    let directory = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    report.write_json(&PathBuf::from(directory).join("side_by_side.json"));
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument}: what?"));
+        match argument.as_str() {
+            "--quick" => options.quick = true,
+            "--only" => options.only = Some(value()?),
+            "--before" => options.before = Some(PathBuf::from(value()?)),
+            "--rounds" => {
+                options.rounds = Some(value()?.parse().map_err(|_| "--rounds: not a number".to_owned())?);
+            }
+            other => return Err(format!("{other}: not an option")),
+        }
+    }
+    let mut names = SCENARIOS.iter().map(|scenario| scenario.name).chain(asks::names());
+    match &options.only {
+        Some(only) if !names.any(|name| name == only) => Err(format!("{only}: not a scenario")),
+        _ => Ok(options),
+    }
 }
 
 fn run(field: &Field, contestant: &Contestant, scenario: &Scenario, window: Duration) -> Cell {
@@ -142,18 +189,8 @@ fn run(field: &Field, contestant: &Contestant, scenario: &Scenario, window: Dura
         connections: scenario.connections,
         pace: scenario.pace,
     };
-    generator::run(&load, Duration::from_millis(300), || {});
-    let mut before = measure::cpu_ns(&contestant.pids());
-    let outcome = generator::run(&load, window, || before = measure::cpu_ns(&contestant.pids()));
-    // Log lines that are still under way belong to these requests.
-    let after = measure::settled_cpu_ns(&contestant.pids());
-    Cell {
-        cpu_us: (after.saturating_sub(before)) as f64 / 1_000.0 / outcome.answers.max(1) as f64,
-        rate: outcome.answers as f64 / outcome.elapsed.as_secs_f64(),
-        p50_us: outcome.percentile_us(0.50),
-        p99_us: outcome.percentile_us(0.99),
-        failures: outcome.failures,
-    }
+    generator::run(&load, WARM_UP, || {});
+    measure::cell(contestant, &load, window)
 }
 
 /// What the first sight of an RS256 token costs, beside the same request with a token that is cached.

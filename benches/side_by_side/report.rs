@@ -1,8 +1,9 @@
 //! The result: one markdown table for people, one JSON file for machines (`benches/README.md` has its shape).
 
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 /// One contestant in one round.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +12,7 @@ pub struct Cell {
     pub rate: f64,
     pub p50_us: f64,
     pub p99_us: f64,
+    pub answers: u64,
     pub failures: u64,
 }
 
@@ -23,6 +25,27 @@ pub struct Report {
 
 /// Whose figures every other is divided by, within a round.
 const BASES: [&str; 4] = ["haproxy", "nginx", "forwarder", "before"];
+
+/// Whose figures are compared by their difference, within a round: the first's, less the second's.
+const COMPARISONS: [(&str, &str); 4] = [
+    ("floodgate", "before"),
+    ("floodgate-checked", "before"),
+    ("floodgate-checked", "floodgate"),
+    ("new-key", "known-key"),
+];
+
+/// What one contestant takes more than another: quartiles over rounds.
+struct Difference {
+    scenario: &'static str,
+    contestant: &'static str,
+    than: &'static str,
+    rounds: usize,
+    cpu_us: [f64; 3],
+    p50_us: [f64; 3],
+    p99_us: [f64; 3],
+    ratio: [f64; 3],
+    rate: [f64; 3],
+}
 
 impl Report {
     pub fn new() -> Self {
@@ -74,10 +97,64 @@ impl Report {
                 let _ = writeln!(text, " {rate:.0} | {p50:.0} | {p99:.0} | {failures} |");
             }
         }
+        self.write_differences(&mut text);
         for note in &self.notes {
             let _ = writeln!(text, "\n{note}");
         }
         text
+    }
+
+    fn write_differences(&self, text: &mut String) {
+        let differences = self.differences();
+        if differences.is_empty() {
+            return;
+        }
+        text.push_str(
+            "\n| scenario | contestant | more than | CPU us/request (quartiles) | CPU ratio | p50 us | p99 us \
+             | requests/s | rounds |\n|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for difference in differences {
+            let Difference { scenario, contestant, than, rounds, cpu_us, p50_us, p99_us, ratio, rate } =
+                difference;
+            let _ = writeln!(
+                text,
+                "| {scenario} | {contestant} | {than} | {} | {} | {} | {} | {:.0} | {rounds} |",
+                spread(cpu_us, 2),
+                spread(ratio, 3),
+                spread(p50_us, 0),
+                spread(p99_us, 0),
+                rate[1],
+            );
+        }
+    }
+
+    fn differences(&self) -> Vec<Difference> {
+        let pairs = self.scenarios.iter().flat_map(|(scenario, _)| COMPARISONS.map(|pair| (*scenario, pair)));
+        pairs
+            .filter_map(|(scenario, (contestant, than))| self.difference(scenario, contestant, than))
+            .collect()
+    }
+
+    fn difference(
+        &self,
+        scenario: &'static str,
+        contestant: &'static str,
+        than: &'static str,
+    ) -> Option<Difference> {
+        let (own, other) = (self.cells.get(&(scenario, contestant))?, self.cells.get(&(scenario, than))?);
+        let more =
+            |of: fn(&Cell) -> f64| quartiles(own.iter().zip(other).map(|(own, other)| of(own) - of(other)));
+        Some(Difference {
+            scenario,
+            contestant,
+            than,
+            rounds: own.len().min(other.len()),
+            cpu_us: more(|cell| cell.cpu_us),
+            p50_us: more(|cell| cell.p50_us),
+            p99_us: more(|cell| cell.p99_us),
+            ratio: self.ratio(scenario, contestant, than)?,
+            rate: quartiles(own.iter().map(|cell| cell.rate)),
+        })
     }
 
     /// Quartiles of the ratio of CPU times, round by round.
@@ -91,7 +168,16 @@ impl Report {
         Some(quartiles(own.iter().zip(other).map(|(own, other)| own.cpu_us / other.cpu_us)))
     }
 
-    pub fn write_json(&self) {
+    /// The document of `benches/README.md`.
+    pub fn write_json(&self, path: &Path) {
+        let text = serde_json::to_string_pretty(&self.document()).expect("the report has string keys");
+        match std::fs::write(path, text) {
+            Ok(()) => eprintln!("written: {}", path.display()),
+            Err(error) => eprintln!("{}: {error}", path.display()),
+        }
+    }
+
+    fn document(&self) -> Value {
         let mut rows = Vec::new();
         for ((scenario, contestant), cells) in &self.cells {
             let ratios: BTreeMap<_, _> = BASES
@@ -107,24 +193,44 @@ impl Report {
                 "requests_per_second_quartiles": quartiles(cells.iter().map(|cell| cell.rate)),
                 "p50_us_quartiles": quartiles(cells.iter().map(|cell| cell.p50_us)),
                 "p99_us_quartiles": quartiles(cells.iter().map(|cell| cell.p99_us)),
+                "answers": cells.iter().map(|cell| cell.answers).sum::<u64>(),
                 "failures": cells.iter().map(|cell| cell.failures).sum::<u64>(),
             }));
         }
-        let document = json!({ "version": 1, "rows": rows, "notes": self.notes });
-        let directory = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        let path = std::path::Path::new(&directory).join("side_by_side.json");
-        let text = serde_json::to_string_pretty(&document).expect("the report has string keys");
-        match std::fs::write(&path, text) {
-            Ok(()) => eprintln!("written: {}", path.display()),
-            Err(error) => eprintln!("{}: {error}", path.display()),
-        }
+        let differences: Vec<_> = self.differences().iter().map(Difference::document).collect();
+        json!({ "version": 1, "rows": rows, "differences": differences, "notes": self.notes })
     }
 }
 
-/// Lower quartile, median, upper quartile.
+impl Difference {
+    fn document(&self) -> Value {
+        json!({
+            "scenario": self.scenario,
+            "contestant": self.contestant,
+            "than": self.than,
+            "rounds": self.rounds,
+            "cpu_us_quartiles": self.cpu_us,
+            "cpu_ratio_quartiles": self.ratio,
+            "p50_us_quartiles": self.p50_us,
+            "p99_us_quartiles": self.p99_us,
+            "requests_per_second_quartiles": self.rate,
+        })
+    }
+}
+
+/// A median with its quartiles, to so many decimals.
+fn spread([lower, median, upper]: [f64; 3], decimals: usize) -> String {
+    format!("{median:.decimals$} ({lower:.decimals$} to {upper:.decimals$})")
+}
+
+/// Lower quartile, median, upper quartile; between two values where the rank is.
 fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    let at = |part: f64| values.get(((values.len().max(1) - 1) as f64 * part).round() as usize).copied();
-    [at(0.25), at(0.5), at(0.75)].map(|value| value.unwrap_or(f64::NAN))
+    [0.25, 0.5, 0.75].map(|part| {
+        let rank = (values.len().max(1) - 1) as f64 * part;
+        let at = |rank: f64| values.get(rank as usize).copied().unwrap_or(f64::NAN);
+        let (below, above) = (at(rank.floor()), at(rank.ceil()));
+        below + (above - below) * rank.fract()
+    })
 }

@@ -10,6 +10,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// The event that announces a new connection of the service.
 pub const LISTENER: u64 = u64::MAX;
 
+/// The record up to the name, which fills what is left.
+const RECORD: &[u8] = br#"{"id":"5f0c9d7e-1111-4111-8111-0123456789ab","status":"ACTIVE","role":"customer","tenantId":"11111111-1111-4111-8111-111111111111","name":""#;
+
 /// The service behind every contestant. It lives on between runs, so that pooled connections do too.
 pub struct Service {
     listener: TcpListener,
@@ -113,9 +116,11 @@ impl ServiceConnection {
     }
 }
 
-/// An answer of this size under a Content-Length.
+/// An answer of this size under a Content-Length. Its body is also the record of the user in the benchmark's tokens,
+/// so that this service can be auth-service, too.
 pub fn answer(bytes: usize) -> Vec<u8> {
-    let mut body = br#"{"id":"5f0c9d7e-1111-4111-8111-0123456789ab","name":""#.to_vec();
+    let mut body = RECORD.to_vec();
+    assert!(body.len() + 2 <= bytes, "a record fits");
     body.resize(bytes - 2, b'x');
     body.extend_from_slice(b"\"}");
     let mut answer = format!(

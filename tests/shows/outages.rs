@@ -11,7 +11,7 @@ use std::fmt::Write;
 const PAGE: &str = include_str!("../../docs/authentication.md");
 
 /// Class, method, path, and whose token.
-const CLASSES: [(&str, &str, &str, Who); 8] = [
+const CLASSES: [(&str, &str, &str, Who); 10] = [
     ("public", "GET", "/api/v1/integrations/oauth/callback/square", Who::Nobody),
     ("user, read", "GET", "/api/v1/tickets", Who::Fan),
     ("user, write", "POST", "/api/v1/orders", Who::Fan),
@@ -20,12 +20,23 @@ const CLASSES: [(&str, &str, &str, Who); 8] = [
     ("role", "GET", "/api/v1/monitoring/alerts", Who::Admin),
     ("staff", "POST", "/api/v1/events", Who::Fan),
     ("venue", "GET", "/api/v1/venues/7e000000-0000-4000-8000-000000000001/dashboard", Who::Fan),
+    ("user, API key", "GET", "/api/v1/venues/7e000000-0000-4000-8000-000000000001/events", Who::KeyHolder),
+    (
+        "venue, API key",
+        "GET",
+        "/api/v1/integrations/list?venueId=7e000000-0000-4000-8000-000000000001",
+        Who::KeyHolder,
+    ),
 ];
+/// Of the venue in the paths.
+const KEY: &str = "vk_live.0123456789abcdef-0123456789ABCDEF";
 
 #[derive(Clone, Copy)]
 enum Who {
     Nobody,
     Fan,
+    /// A fan who brings the venue's API key.
+    KeyHolder,
     Admin,
 }
 
@@ -42,11 +53,12 @@ const fn outage(name: &'static str, redis: bool, auth: bool, venue: bool) -> Out
     Outage { name, redis, auth, venue, setting: None }
 }
 
-const OUTAGES: [Outage; 6] = [
+const OUTAGES: [Outage; 7] = [
     outage("Redis", true, false, false),
     outage("auth-service", false, true, false),
     outage("venue-service", false, false, true),
     outage("Redis and auth-service", true, true, false),
+    outage("auth-service and venue-service", false, true, true),
     Outage {
         setting: Some(("REVOCATION_COLD_POLICY", "serve")),
         ..outage("Redis, `REVOCATION_COLD_POLICY=serve`", true, false, false)
@@ -76,7 +88,10 @@ impl Platform {
         let venue = Backend::named("venue").on(&check_of(HALL), manager());
         let venue = venue.on("/api/v1/venues/user", listed(&[HALL]));
         let (auth, venue) = (Some(auth), Some(venue));
-        Platform { services: Backend::start(), auth, venue, redis: RedisServer::start() }
+        let redis = RedisServer::start();
+        let record = json!({ "venueId": HALL, "tier": "standard" });
+        redis.command(&["SET", &format!("api:key:{KEY}"), &record.to_string()]);
+        Platform { services: Backend::start(), auth, venue, redis }
     }
 
     fn edge(&self, outage: &Outage) -> Edge {
@@ -109,6 +124,7 @@ fn statuses(edge: &Edge) -> Vec<u16> {
         let request = match who {
             Who::Nobody => request,
             Who::Fan => request.bearer(&Token::valid().build()),
+            Who::KeyHolder => request.bearer(&Token::valid().build()).header("x-api-key", KEY),
             Who::Admin => request.bearer(&Token::of_role("admin").user(OTHER_USER).build()),
         };
         let request = if *method == "POST" { request.body("{}") } else { request };
@@ -126,7 +142,8 @@ fn line(name: &str, statuses: &[u16]) -> String {
 
 #[test]
 fn every_class_gives_in_every_outage_what_the_docs_say() {
-    assert!(CLASSES[3].2.ends_with(USER) && CLASSES[7].2.contains(HALL), "the paths name our ids");
+    let of_hall = CLASSES[7..].iter().all(|class| class.2.contains(HALL));
+    assert!(CLASSES[3].2.ends_with(USER) && of_hall, "the paths name our ids");
     let names: Vec<&str> = CLASSES.iter().map(|class| class.0).collect();
     let mut table =
         vec![format!("| down | {} |", names.join(" | ")), format!("|---|{}", "---|".repeat(CLASSES.len()))];
