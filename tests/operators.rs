@@ -183,6 +183,21 @@ fn somebody_who_may_not_give_orders_is_told_so_and_is_a_security_event() {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_read_is_said_and_no_default_taken() {
+    let path = std::env::temp_dir().join(format!("fg-broken-{}.toml", std::process::id()));
+    std::fs::write(&path, "[server]\nruntime_dir = \"/run/edge\n")
+        .expect("the temporary directory is writable");
+    let path = path.to_str().expect("temporary paths are UTF-8");
+    for command in [
+        Command::bare(&["revoke", "--config", path, "tenant", TENANT]),
+        Command::bare(&["revoke", "tenant", TENANT]).set("FLOODGATE_CONFIG", path),
+    ] {
+        command.finish().expect_code(78).expect_words(&[path, "is not TOML"]);
+    }
+    std::fs::remove_file(path).expect("it is ours");
+}
+
+#[test]
 fn an_order_that_cannot_be_given_says_what_to_do() {
     let backend = Backend::start();
     let edge = Edge::start(&backend);
@@ -191,7 +206,8 @@ fn an_order_that_cannot_be_given_says_what_to_do() {
     edge.revoke(&["token"]).expect_code(64).expect_words(&["standard input"]);
     edge.revoke_with(&["token"], "no.token\n").expect_code(64);
     let far = (now() + 10 * 366 * 86_400).to_string();
-    edge.revoke(&["token", "--jti", JTI, "--expires", &far]).expect_code(64).expect_words(&["exp"]);
+    let far = edge.revoke(&["token", "--jti", JTI, "--expires", &far]);
+    far.expect_code(64).expect_words(&["more than 366 days", "exp"]);
     let expired = (now() - 900).to_string();
     let over = edge.revoke(&["token", "--jti", JTI, "--expires", &expired]);
     over.expect_code(0).expect_words(&["expired"]);

@@ -149,6 +149,40 @@ fn a_logout_revokes_the_presented_token_on_every_node_and_a_failed_one_does_not(
 }
 
 #[test]
+fn a_token_whose_id_redis_cannot_name_is_revoked_on_every_node_all_the_same() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    let nodes = [node(&backend, &redis), node(&backend, &redis)];
+    for jti in ["schlüssel", "two words", "line\nbreak", &"x".repeat(257)] {
+        let token = Token::valid().claim("jti", jti).build();
+        let other = Token::valid().claim("jti", jti).claim("sid", "another token of this id").build();
+        nodes.iter().for_each(|node| assert!(!is_revoked(node, &token), "{jti}"));
+        nodes[0].client().request("POST", "/api/v1/auth/logout").bearer(&token).send().expect_status(200);
+        for node in &nodes {
+            eventually("the node refuses it", || is_revoked(node, &token).then_some(()));
+            assert!(!is_revoked(node, &other), "{jti}");
+        }
+    }
+    let third = node(&backend, &redis);
+    let token = Token::valid().claim("jti", "schlüssel").build();
+    eventually("the snapshot names it, too", || is_revoked(&third, &token).then_some(()));
+}
+
+#[test]
+fn a_new_password_spares_no_token_that_redis_cannot_name() {
+    let (backend, redis) = (Backend::start(), RedisServer::start());
+    let nodes = [node(&backend, &redis), node(&backend, &redis)];
+    let used = Token::valid().claim("jti", "schlüssel").build();
+    let other = Token::valid().build();
+    let mut client = nodes[0].client();
+    client.request("PUT", "/api/v1/auth/change-password").bearer(&used).send().expect_status(200);
+    for node in &nodes {
+        for token in [&used, &other] {
+            eventually("the node refuses it", || is_revoked(node, token).then_some(()));
+        }
+    }
+}
+
+#[test]
 fn a_client_that_leaves_before_its_logout_is_confirmed_is_logged_out_all_the_same() {
     let backend = Backend::start();
     let edge = Edge::start(&backend);

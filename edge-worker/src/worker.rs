@@ -211,6 +211,7 @@ impl Worker {
     fn adopt(&self, set: &KeySet) -> Result<(), KeyFault> {
         let ring = KeyRing::new(&self.settings.tokens, &set.keys)?;
         self.verifier.borrow_mut().exchange(ring);
+        self.block.set_public_keys(set.keys.len() as u64);
         self.keys.note(set);
         Ok(())
     }

@@ -19,7 +19,8 @@ pub struct WorkerBlock {
     heartbeat_ms: Word,
     connections: Word,
     requests_in_flight: Word,
-    reserved: [Word; 2],
+    public_keys: Word,
+    reserved: [Word; 1],
     in_flight: [Word; SERVICES_MAX],
 }
 
@@ -56,7 +57,8 @@ impl WorkerBlock {
                 std::mem::offset_of!(WorkerBlock, requests_in_flight),
                 size_of::<Word>(),
             ),
-            Field("reserved", std::mem::offset_of!(WorkerBlock, reserved), size_of::<[Word; 2]>()),
+            Field("public_keys", std::mem::offset_of!(WorkerBlock, public_keys), size_of::<Word>()),
+            Field("reserved", std::mem::offset_of!(WorkerBlock, reserved), size_of::<[Word; 1]>()),
             Field(
                 "in_flight",
                 std::mem::offset_of!(WorkerBlock, in_flight),
@@ -75,7 +77,7 @@ impl WorkerBlock {
     /// The supervisor empties the slot of a worker that it has reaped.
     pub fn clear(&self) {
         let head = [&self.phase, &self.identity, &self.driver, &self.heartbeat_ms];
-        let gauges = [&self.connections, &self.requests_in_flight];
+        let gauges = [&self.connections, &self.requests_in_flight, &self.public_keys];
         for word in head.into_iter().chain(gauges).chain(&self.in_flight) {
             word.store(0);
         }
@@ -128,6 +130,16 @@ impl WorkerBlock {
     #[must_use]
     pub fn heartbeat_ms(&self) -> u64 {
         self.heartbeat_ms.load()
+    }
+
+    /// The worker verifies tokens with so many public keys.
+    pub fn set_public_keys(&self, count: u64) {
+        self.public_keys.store(count);
+    }
+
+    #[must_use]
+    pub fn public_keys(&self) -> u64 {
+        self.public_keys.load()
     }
 
     /// A client connection was accepted.
@@ -198,6 +210,7 @@ impl crate::atomics::Zeroed for WorkerBlock {
             heartbeat_ms: Word::zeroed(),
             connections: Word::zeroed(),
             requests_in_flight: Word::zeroed(),
+            public_keys: Word::zeroed(),
             reserved: Zeroed::zeroed(),
             in_flight: Zeroed::zeroed(),
         }

@@ -22,7 +22,7 @@ pub struct Loaded {
 
 /// Reads and validates everything. Reads files, and nothing else of the outside world.
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
-    let Gathered { mut lookup, file } = sources.read();
+    let Gathered { mut lookup, file, .. } = sources.read();
     let environment = server::environment(&mut lookup);
     let mut supervisor = server::read(&mut lookup, environment);
     let limits = limits::read(&mut lookup);
@@ -71,15 +71,14 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
 /// whoever gives a node orders need not hold its secrets.
 ///
 /// # Errors
-/// What is wrong with the directory, or that the configuration file cannot be read.
+/// What is wrong with the directory, or with a file that may name another one.
 pub fn runtime_dir(sources: &Sources) -> Result<PathBuf, Vec<Problem>> {
-    let Gathered { mut lookup, .. } = sources.read();
-    let file = sources.file.as_ref().map(|path| path.display().to_string());
-    let own = |problem: &Problem| {
-        problem.place.starts_with("FLOODGATE_RUNTIME_DIR") || Some(&problem.place) == file.as_ref()
-    };
-    let directory = server::runtime_dir(&mut lookup);
-    let problems: Vec<Problem> = lookup.report.problems.into_iter().filter(own).collect();
+    let mut gathered = sources.read();
+    let directory = server::runtime_dir(&mut gathered.lookup);
+    let mut problems = std::mem::take(&mut gathered.lookup.report.problems);
+    problems.retain(|problem| {
+        problem.place.starts_with("FLOODGATE_RUNTIME_DIR") || gathered.hides_settings(problem)
+    });
     if problems.is_empty() { Ok(directory) } else { Err(problems) }
 }
 

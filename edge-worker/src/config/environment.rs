@@ -2,7 +2,7 @@
 
 use super::limits::{CONFIGURATION_FILE_BYTES_MAX, SECRET_FILE_BYTES_MAX};
 use super::lookup::{Lookup, Value};
-use super::problem::Report;
+use super::problem::{Problem, Report};
 use super::settings::{self, Form, Variable};
 use super::{file, suggestion};
 use std::collections::BTreeMap;
@@ -45,15 +45,14 @@ impl Sources {
     pub fn read(&self) -> Gathered {
         let mut gathering = Gathering::default();
         let assignments = self.environment_assignments(&mut gathering.report);
-        let routes = match self.configuration_file(&assignments) {
-            None => None,
-            Some(path) => gathering.add_file(&path),
-        };
+        let path = self.configuration_file(&assignments);
+        let read = self.environment_file.iter().chain(&path).map(|path| path.display().to_string()).collect();
+        let routes = path.and_then(|path| gathering.add_file(&path));
         for assignment in assignments {
             gathering.add(assignment);
         }
         let lookup = gathering.resolve();
-        Gathered { lookup, file: routes }
+        Gathered { lookup, file: routes, read }
     }
 
     /// All assignments but those of floodgate.toml, weakest source first.
@@ -91,6 +90,19 @@ pub struct Gathered {
     pub lookup: Lookup,
     /// The parsed floodgate.toml, for its routes.
     pub file: Option<file::File>,
+    /// Paths of the files in which settings were looked for.
+    pub read: Vec<String>,
+}
+
+impl Gathered {
+    /// Whether a problem keeps a whole file, or a line that could say anything, from being read.
+    #[must_use]
+    pub fn hides_settings(&self, problem: &Problem) -> bool {
+        let is_line = |rest: &str| rest.strip_prefix(':').is_some_and(|line| line.parse::<usize>().is_ok());
+        self.read.iter().any(|path| {
+            problem.place.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || is_line(rest))
+        })
+    }
 }
 
 /// Where a value was set, weakest first.

@@ -159,10 +159,11 @@ impl Verifier {
             .as_deref()
             .and_then(|text| tenant(self.tenant_format, text))
             .ok_or(TokenFault::MissingTenant)?;
-        let jti = claims.jti.filter(|text| !text.is_empty()).map(Cow::into_owned);
+        let jti = claims.jti.filter(|text| !text.is_empty());
         if jti.is_none() && algorithm != Algorithm::Hs256 {
             return Err(TokenFault::MissingJti);
         }
+        let jti = jti.filter(|text| is_token_id(text)).map(Cow::into_owned);
         let role = Role::claimed(claims.role.as_deref().unwrap_or_default());
         Ok(Claims {
             subject: subject.into_owned(),
@@ -215,6 +216,16 @@ impl Validity {
 pub fn is_subject(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
     (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// Bytes of a jti that names its token.
+pub const TOKEN_ID_BYTES_MAX: usize = 256;
+
+/// Whether this jti can name its token in Redis, where every node has to read the same. A token with another one is
+/// named by its SHA-256, as one without is.
+#[must_use]
+pub fn is_token_id(jti: &str) -> bool {
+    (1..=TOKEN_ID_BYTES_MAX).contains(&jti.len()) && jti.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The tenant as it is compared and sent on: UUIDs in lower case, because case does not tell tenants apart. `None`

@@ -1,14 +1,15 @@
 //! `/ready`, `/health/ready`: should a load balancer send clients here?
 //!
-//! Ready is: the node serves, no worker's loop is stalled, it knows what was revoked, and every dependency of
-//! READY_DEPENDENCIES that this edge has can be reached. A node that runs alone follows nobody and has no Redis.
+//! Ready is: the node serves, no worker's loop is stalled, every worker has the first public keys, it knows what was
+//! revoked, and every dependency of READY_DEPENDENCIES that this edge has can be reached. A node that runs alone
+//! follows nobody and has no Redis.
 
 use super::{Node, answer};
 use crate::config::Dependency;
 use serde::Serialize;
 use shm::readiness::{Check, NodePhase, State};
 use shm::revocations::Completeness;
-use shm::workers::Phase;
+use shm::workers::{Phase, WorkerBlock};
 
 /// A worker without a heartbeat for this long is stalled.
 pub const STALLED_MS: u64 = 5_000;
@@ -46,6 +47,11 @@ pub fn obstacle(node: &Node<'_>) -> Option<&'static str> {
     if node.readiness.keys_awaited() {
         return Some("the public keys were not fetched yet");
     }
+    // The set is on its way from the supervisor, which knows of it first.
+    let lacks_keys = |worker: &WorkerBlock| worker.phase() == Phase::Serving && worker.public_keys() == 0;
+    if node.readiness.public_keys() > 0 && node.workers.iter().any(lacks_keys) {
+        return Some("the public keys have not reached every worker");
+    }
     for dependency in node.dependencies {
         let (check, error) = match dependency {
             Dependency::Redis => (Some(Check::Redis), "redis is unreachable"),
@@ -61,7 +67,7 @@ pub fn obstacle(node: &Node<'_>) -> Option<&'static str> {
     None
 }
 
-fn stalled(worker: &shm::workers::WorkerBlock, now_ms: u64) -> bool {
+fn stalled(worker: &WorkerBlock, now_ms: u64) -> bool {
     worker.phase() == Phase::Serving && now_ms.saturating_sub(worker.heartbeat_ms()) > STALLED_MS
 }
 

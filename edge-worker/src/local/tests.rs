@@ -277,5 +277,9 @@ fn a_node_whose_first_keys_are_still_to_be_fetched_is_not_ready() {
     let (status, body) = bench.ready();
     assert_eq!((status, &body["error"]), (503, &json!("the public keys were not fetched yet")));
     readiness.set_public_keys(bench.region.writer(), 1, false);
+    let (status, body) = bench.ready();
+    let error = json!("the public keys have not reached every worker");
+    assert_eq!((status, &body["error"]), (503, &error), "the supervisor knows of them first");
+    bench.region.shared().workers[2].set_public_keys(1);
     assert_eq!(bench.ready().0, 200);
 }

@@ -148,7 +148,7 @@ impl Principal {
         }
     }
 
-    /// The token's id; HS256 tokens may have none.
+    /// The token's id; HS256 tokens may have none, and one by which Redis cannot name a token is none.
     #[must_use]
     pub fn jti(&self) -> Option<&str> {
         match &self.evidence {

@@ -18,7 +18,10 @@ fn a_worker_is_known_by_pid_and_generation() {
         assert_eq!(block.driver(), driver);
     }
     block.beat(1234);
-    assert_eq!(block.heartbeat_ms(), 1234);
+    block.set_public_keys(3);
+    assert_eq!((block.heartbeat_ms(), block.public_keys()), (1234, 3));
+    block.begin(1, 8);
+    assert_eq!((block.heartbeat_ms(), block.public_keys()), (0, 0), "a successor begins with nothing");
 }
 
 #[test]

@@ -4,11 +4,11 @@
 //! A connection carries one order and one answer, each a JSON document of one line. The version stands beside the
 //! order, so that a node can tell an operator of another release what it speaks; a new order is one variant more.
 
-use crate::cluster::event::{self, Event, TokenName};
+use crate::cluster::event::{EXPIRY_DAYS_MAX, EXPIRY_S_MAX, Event, TokenName};
 use edge_worker::clock::UnixSeconds;
 use edge_worker::config::tokens::TenantFormat;
 use edge_worker::control::asks::Named;
-use edge_worker::identity::verifier::{is_subject, tenant};
+use edge_worker::identity::verifier::{is_subject, is_token_id, tenant};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +20,6 @@ pub const ORDER_BYTES_MAX: usize = 16 * 1024;
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a reason.
 pub const REASON_BYTES_MAX: usize = 256;
-/// No token lives longer, so that a mistyped expiry does not hold its place for ever.
-pub const EXPIRY_S_MAX: i64 = 366 * 86_400;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,7 +196,7 @@ impl Revoked {
         match self {
             Revoked::Token { token, expires_at } => {
                 if expires_at > now.saturating_add(EXPIRY_S_MAX) {
-                    let what = "the expiry is more than a year away";
+                    let what = format!("the expiry is more than {EXPIRY_DAYS_MAX} days away");
                     return Err(Refusal::new(what, "give exp of the token, in seconds since 1970"));
                 }
                 Ok(Event::Token { token: token_name(token)?, exp: expires_at })
@@ -208,7 +206,7 @@ impl Revoked {
                 if !is_subject(&subject) {
                     return Err(Refusal::new("no token can name this user", "give sub of the user's tokens"));
                 }
-                let except = except.map(|jti| legal("jti", jti)).transpose()?;
+                let except = except.map(token_id).transpose()?;
                 Ok(Event::User { tenant, sub: subject, epoch: now, except })
             }
             Revoked::Tenant { tenant } => {
@@ -220,7 +218,7 @@ impl Revoked {
 
 fn token_name(token: Named) -> Result<TokenName, Refusal> {
     match token {
-        Named::Jti(jti) => legal("jti", jti).map(TokenName::Jti),
+        Named::Jti(jti) => token_id(jti).map(TokenName::Jti),
         Named::Sha256(digits) => TokenName::sha256(&digits)
             .map_err(|_| Refusal::new("this is no SHA-256 of a token", "use the floodgate command")),
     }
@@ -236,9 +234,11 @@ fn tenant_id(format: TenantFormat, text: &str) -> Result<String, Refusal> {
     })
 }
 
-fn legal(name: &'static str, text: String) -> Result<String, Refusal> {
-    event::legal(name, &text)
-        .map_err(|_| Refusal::new(format!("{name} is not legal"), "give up to 256 visible ASCII characters"))
+/// Nodes name a token by its id only if every one of them can read it.
+fn token_id(jti: String) -> Result<String, Refusal> {
+    let remedy =
+        "give up to 256 visible ASCII characters; a token with another id is revoked by the token itself";
+    is_token_id(&jti).then_some(jti).ok_or_else(|| Refusal::new("no token is named by this id", remedy))
 }
 
 #[cfg(test)]

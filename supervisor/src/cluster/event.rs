@@ -3,6 +3,7 @@
 
 use super::record::generation_key;
 use edge_worker::clock::UnixSeconds;
+use edge_worker::identity::verifier::{TOKEN_ID_BYTES_MAX, is_token_id};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -10,13 +11,14 @@ use std::borrow::Cow;
 pub const NOT_BEFORE_TTL_S: u64 = 7 * 86_400;
 /// The life of a revoked token whose expiry the writer did not state; access tokens live 15 minutes.
 pub const EXPIRY_UNKNOWN_S: i64 = 86_400;
-/// A token that is said to live longer is taken to be withdrawn for so long: an entry that never expired would take its
-/// place in the mirror for ever.
-pub const EXPIRY_S_MAX: i64 = 31 * 86_400;
+/// A token that is said to live longer is taken to be withdrawn for so long, and an operator may not say so: an entry
+/// that never expired would take its place in the mirror for ever.
+pub const EXPIRY_DAYS_MAX: i64 = 366;
+pub const EXPIRY_S_MAX: i64 = EXPIRY_DAYS_MAX * 86_400;
 /// Seconds since 1970 until the year 5138; whoever says more means milliseconds.
 const SECONDS_MAX: i64 = 100_000_000_000;
 /// Of every id; longer ones name nothing on the platform.
-pub const ID_BYTES_MAX: usize = 256;
+pub const ID_BYTES_MAX: usize = TOKEN_ID_BYTES_MAX;
 
 const TOKEN_JTI: &str = "session:blacklist:jti:";
 const TOKEN_SHA256: &str = "session:blacklist:sha256:";
@@ -63,7 +65,7 @@ pub enum Event {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TokenName {
     Jti(String),
     /// The SHA-256 of a whole token that has no jti, 64 lower-case hexadecimal digits.
@@ -171,7 +173,8 @@ impl Event {
         fields
     }
 
-    /// The event of an entry. An `exp` or `epoch` that is missing or in the future never weakens a revocation.
+    /// The event of an entry. An `exp` or `epoch` that is missing or in the future never weakens a revocation, and an
+    /// `except` that names no token spares none.
     pub fn parse(fields: &[(String, String)], now: UnixSeconds) -> Result<Event, Malformed> {
         let fields = Fields(fields);
         if fields.text("v") != Some("1") {
@@ -182,12 +185,12 @@ impl Event {
             "jti" => Event::Token { token: TokenName::Jti(fields.id("id")?), exp: exp()? },
             "sha256" => Event::Token { token: TokenName::sha256(&fields.id("id")?)?, exp: exp()? },
             "user" => {
-                let except = fields.text("except").filter(|text| !text.is_empty() && *text != "null");
+                let except = fields.text("except").filter(|text| *text != "null");
                 Event::User {
                     tenant: fields.id("tenant")?,
                     sub: fields.id("id")?,
                     epoch: fields.epoch(now)?,
-                    except: except.map(|jti| legal("except", jti)).transpose()?,
+                    except: except.and_then(nameable),
                 }
             }
             "tenant" => {
@@ -270,7 +273,7 @@ pub fn from_durable(key: &str, value: &str, left_ms: i64, now: UnixSeconds) -> R
     let names = key.strip_prefix(NOT_BEFORE_USER).ok_or(Malformed::Kind)?;
     // Tenants hold no colon, subjects may.
     let (tenant, sub) = names.split_once(':').ok_or(Malformed::Missing("id"))?;
-    let except = parsed.except.map(|jti| legal("except", &jti)).transpose()?;
+    let except = parsed.except.as_deref().and_then(nameable);
     Ok(Event::User { tenant: legal("tenant", tenant)?, sub: legal("id", sub)?, epoch, except })
 }
 
@@ -353,6 +356,11 @@ pub fn legal(name: &'static str, text: &str) -> Result<String, Malformed> {
     let visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     let is_legal = visible && text.len() <= ID_BYTES_MAX;
     is_legal.then(|| text.to_owned()).ok_or(Malformed::Illegal(name))
+}
+
+/// A jti by which tokens are named; a token with another one is named by its SHA-256.
+fn nameable(jti: &str) -> Option<String> {
+    is_token_id(jti).then(|| jti.to_owned())
 }
 
 fn expiry(given: Option<i64>, now: UnixSeconds) -> UnixSeconds {

@@ -9,10 +9,12 @@ use super::connection::{BATCH_COMMANDS_MAX, CallFault, Connection};
 use super::event::{Event, TokenName};
 use super::operation::Operation;
 use super::throttle::Throttle;
+use crate::figures::Figures;
 use edge_worker::clock::{self, UnixSeconds};
 use edge_worker::config::secret::Secret;
 use redis::{Cmd, Value};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,7 +33,8 @@ pub struct LegacyBlacklist {
 
 #[derive(Default)]
 struct Watched {
-    tokens: HashMap<TokenName, WatchedToken>,
+    /// In an order, so that a round can go on where it was.
+    tokens: BTreeMap<TokenName, WatchedToken>,
     bytes: usize,
     overflow: u64,
 }
@@ -57,7 +60,10 @@ impl LegacyBlacklist {
         exp: UnixSeconds,
     ) -> Result<bool, CallFault> {
         let command = exists(&raw);
-        self.watched().insert(name.clone(), WatchedToken { raw, exp });
+        let fits = self.watched().insert(name.clone(), WatchedToken { raw, exp });
+        if !fits {
+            self.figures().legacy_unwatched();
+        }
         let listed = is_listed(&self.connection.call(Operation::Legacy, command).await?);
         if listed {
             self.forget(&name);
@@ -80,6 +86,12 @@ impl LegacyBlacklist {
     #[must_use]
     pub fn overflow(&self) -> u64 {
         self.watched().overflow
+    }
+
+    /// Where tokens without room are counted.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.connection.figures()
     }
 
     /// Looks at all of them every [`PERIOD`], for ever. `revoked` gets an event for this node's mirror; other nodes
@@ -108,24 +120,31 @@ impl LegacyBlacklist {
     }
 
     /// Looks at every watched token once, and forgets those that have expired.
+    ///
+    /// # Errors
+    /// Redis is down, so that the rest was not looked at; or it refused to tell of some, of which this is the first.
     pub async fn round(&self, revoked: &mut impl FnMut(Event)) -> Result<(), CallFault> {
-        let now = clock::wall_seconds();
-        let tokens: Vec<(TokenName, WatchedToken)> = {
-            let mut watched = self.watched();
-            watched.expire(now);
-            watched.tokens.iter().map(|(name, token)| (name.clone(), token.clone())).collect()
-        };
-        for some in tokens.chunks(BATCH_COMMANDS_MAX) {
-            let commands = some.iter().map(|(_, token)| exists(&token.raw)).collect();
+        self.watched().expire(clock::wall_seconds());
+        let (mut last, mut refused) = (None, None);
+        loop {
+            let some = self.watched().after(last.as_ref(), BATCH_COMMANDS_MAX);
+            let commands: Vec<Cmd> = some.iter().map(|(_, token)| exists(&token.raw)).collect();
+            if commands.is_empty() {
+                return refused.map_or(Ok(()), Err);
+            }
+            last = some.last().map(|(name, _)| name.clone());
             let replies = self.connection.batch(Operation::Legacy, commands).await?;
-            for ((name, token), reply) in some.iter().zip(replies) {
-                if reply.is_ok_and(|value| is_listed(&value)) {
-                    self.forget(name);
-                    revoked(Event::Token { token: name.clone(), exp: token.exp });
+            for ((name, token), reply) in some.into_iter().zip(replies) {
+                match reply {
+                    Ok(value) if is_listed(&value) => {
+                        self.forget(&name);
+                        revoked(Event::Token { token: name, exp: token.exp });
+                    }
+                    Ok(_) => {}
+                    Err(fault) => refused = refused.or(Some(fault)),
                 }
             }
         }
-        Ok(())
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
@@ -135,15 +154,24 @@ impl LegacyBlacklist {
 }
 
 impl Watched {
-    fn insert(&mut self, name: TokenName, token: WatchedToken) {
+    /// `false` if there is no room.
+    fn insert(&mut self, name: TokenName, token: WatchedToken) -> bool {
         let bytes = token.raw.expose().len();
         self.remove(&name);
         if self.tokens.len() >= TOKENS_MAX_COUNT || self.bytes.saturating_add(bytes) > TOKENS_BYTES_MAX {
             self.overflow += 1;
-            return;
+            return false;
         }
         self.bytes += bytes;
         self.tokens.insert(name, token);
+        true
+    }
+
+    /// Those behind `last`, or the first ones.
+    fn after(&self, last: Option<&TokenName>, count_max: usize) -> Vec<(TokenName, WatchedToken)> {
+        let begin = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let some = self.tokens.range((begin, Bound::Unbounded)).take(count_max);
+        some.map(|(name, token)| (name.clone(), token.clone())).collect()
     }
 
     fn remove(&mut self, name: &TokenName) {

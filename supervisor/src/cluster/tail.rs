@@ -21,6 +21,8 @@ use tokio::sync::watch;
 
 /// How long a read waits for the next entry; how old the last successful read is while nothing happens.
 pub const BLOCK: Duration = Duration::from_millis(1_000);
+/// Entries that are applied before others have their turn.
+const APPLIED_AT_ONCE: usize = 100;
 /// Between two attempts while Redis cannot be read.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -153,7 +155,7 @@ impl Tail {
             self.turn_live(after, apply);
             let block_ms = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
             let reply = self.waiting.call(Operation::Tail, stream::read_after(after, block_ms)).await?;
-            let last = self.hand_over(&reply, apply)?;
+            let last = self.hand_over(&reply, apply).await?;
             // Whether there were others between them and `after` is only known now.
             let found = self.gap().await?;
             self.position = Some(last.unwrap_or(after));
@@ -164,7 +166,7 @@ impl Tail {
     }
 
     /// Applies the entries; gives the last one's place.
-    fn hand_over(
+    async fn hand_over(
         &mut self,
         reply: &Value,
         apply: &mut impl FnMut(Update),
@@ -173,7 +175,11 @@ impl Tail {
             stream::entries(reply, clock::wall_seconds()).ok_or(CallFault::Link("XREAD is malformed"))?;
         let mut last = None;
         let mut malformed = 0;
-        for entry in entries {
+        for (number, entry) in entries.into_iter().enumerate() {
+            if number > 0 && number % APPLIED_AT_ONCE == 0 {
+                // Look-ups of workers wait on this thread.
+                tokio::task::yield_now().await;
+            }
             last = Some(entry.id);
             match entry.event {
                 Ok(event) => apply(Update::Event { event, id: Some(entry.id) }),

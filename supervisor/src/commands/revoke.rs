@@ -10,6 +10,7 @@ use edge_worker::config::{Sources, runtime_dir};
 use edge_worker::control::asks::Named;
 use edge_worker::identity::claims::Envelope;
 use edge_worker::identity::digests::sha256_digits;
+use edge_worker::identity::verifier::is_token_id;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
@@ -123,7 +124,7 @@ fn of_token(line: &[u8]) -> Result<(Revoked, String), &'static str> {
         return Err("this is no access token, so no node accepts it; auth-service revokes refresh tokens");
     }
     let expires_at = claims.expires_at.ok_or("the token does not expire, so no node accepts it")?;
-    let jti = claims.jti.as_deref().filter(|jti| !jti.is_empty());
+    let jti = claims.jti.as_deref().filter(|jti| is_token_id(jti));
     let (subject, tenant) =
         (claims.subject.as_deref().unwrap_or("?"), claims.tenant.as_deref().unwrap_or("?"));
     let name = jti.unwrap_or("without an id").escape_debug().to_string();

@@ -197,6 +197,30 @@ fn whoever_gives_a_node_orders_needs_its_directory_and_not_the_rest_of_its_confi
     assert_eq!(found(&[("FLOODGATE_RUNTIME_DIR", "/run/edge")]), Ok("/run/edge".into()));
     assert_eq!(found(&[("FLOODGATE_RUNTIME_DIR", "/run/edge"), ("PORT", "none")]), Ok("/run/edge".into()));
     assert_eq!(found(&[("FLOODGATE_RUNTIME_DIR", "relative"), ("PORT", "none")]), Err(1));
-    let sources = Sources { file: Some("/nowhere/floodgate.toml".into()), ..Sources::default() };
-    assert_eq!(runtime_dir(&sources).map_err(|problems| problems.len()), Err(1));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_may_name_another_directory() {
+    let scratch = Scratch::new();
+    let broken = scratch.file("broken.toml", "[server]\nruntime_dir = \"/run/edge\nport = 8080\n");
+    let wrong = scratch.file("wrong.toml", "[server]\nruntime_dir = \"relative\"\n");
+    let other = scratch.file("other.toml", "[server]\nruntime_dir = \"/run/edge\"\nport = \"none\"\n");
+    let unclosed = scratch.file("environment", "FLOODGATE_RUNTIME_DIR=\"/run/edge\n");
+    let at = |path: &str| Sources { file: Some(path.into()), ..Sources::default() };
+    let named = |path: &str| sample::sources(&[], &[("FLOODGATE_CONFIG", path)]);
+    let in_environment = |path: &str| Sources { environment_file: Some(path.into()), ..Sources::default() };
+    let nowhere = "/nowhere/floodgate";
+    for sources in [
+        at(nowhere),
+        named(nowhere),
+        in_environment(nowhere),
+        at(&broken),
+        named(&broken),
+        at(&wrong),
+        in_environment(&unclosed),
+    ] {
+        let problems = runtime_dir(&sources).expect_err("the default may not be meant");
+        assert!(!problems.is_empty(), "{:?} {:?}", sources.file, sources.environment_file);
+    }
+    assert_eq!(runtime_dir(&at(&other)), Ok("/run/edge".into()), "the port is not asked for");
 }

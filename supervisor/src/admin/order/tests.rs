@@ -101,6 +101,7 @@ fn ids_that_no_token_can_hold_are_refused() {
         token(Named::Jti(String::new()), NOW + 1),
         token(Named::Jti("a\nb".to_owned()), NOW + 1),
         token(Named::Sha256("abc".to_owned()), NOW + 1),
+        token(Named::Jti("schlüssel".to_owned()), NOW + 1),
         token(Named::Jti("j".to_owned()), NOW + EXPIRY_S_MAX + 1),
         token(Named::Jti("j".to_owned()), UnixSeconds::MAX),
     ];
@@ -114,7 +115,13 @@ fn ids_that_no_token_can_hold_are_refused() {
 
 #[test]
 fn a_token_keeps_the_expiry_that_was_given() {
-    let whom = Revoked::Token { token: Named::Jti("j".to_owned()), expires_at: NOW - 5 };
-    let event = Event::Token { token: TokenName::Jti("j".to_owned()), exp: NOW - 5 };
-    assert_eq!(whom.event(TenantFormat::Uuid, NOW), Ok(event));
+    for exp in [NOW - 5, NOW + EXPIRY_S_MAX] {
+        let whom = Revoked::Token { token: Named::Jti("j".to_owned()), expires_at: exp };
+        let event = Event::Token { token: TokenName::Jti("j".to_owned()), exp };
+        assert_eq!(whom.event(TenantFormat::Uuid, NOW), Ok(event.clone()));
+        let mut fields = event.fields();
+        fields.push(("v", "1".to_owned()));
+        let fields: Vec<_> = fields.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+        assert_eq!(Event::parse(&fields, NOW), Ok(event), "the other nodes keep it as long");
+    }
 }

@@ -4,6 +4,7 @@ use super::{
     Banned, Durable, EXPIRY_S_MAX, EXPIRY_UNKNOWN_S, Event, ID_BYTES_MAX, Malformed, TokenName, from_durable,
     is_durable,
 };
+use edge_worker::identity::verifier::is_token_id;
 
 const NOW: i64 = 1_700_000_000;
 
@@ -49,7 +50,7 @@ fn what_a_service_leaves_out_never_weakens_a_revocation() {
     assert_eq!(parsed(&[("kind", "jti"), ("id", "j"), ("exp", "")]), Ok(jti(NOW + EXPIRY_UNKNOWN_S)));
     let in_ms = [("kind", "user"), ("id", "auth0:u"), ("tenant", "t"), ("epoch", "1700000000000")];
     assert_eq!(parsed(&in_ms), Ok(user(NOW, None)));
-    for none in ["", "null"] {
+    for none in ["", "null", "schlüssel", "two words", &"x".repeat(ID_BYTES_MAX + 1)] {
         let fields = [("kind", "user"), ("id", "auth0:u"), ("tenant", "t"), ("epoch", "5"), ("except", none)];
         assert_eq!(parsed(&fields), Ok(user(5, None)));
     }
@@ -136,6 +137,8 @@ fn a_durable_key_that_means_nothing_is_refused() {
     ] {
         assert!(from_durable(key, value, 1, NOW).is_err(), "{key} {value}");
     }
+    let strange = from_durable("session:nbf:user:t:auth0:u", r#"{"epoch":5,"except":"schlüssel"}"#, 1, NOW);
+    assert_eq!(strange, Ok(user(5, None)), "it spares nobody, and revokes all the same");
     let future = from_durable("session:nbf:tenant:t", r#"{"epoch":1700000000001}"#, 1, NOW);
     assert_eq!(future, Ok(Event::Tenant { tenant: "t".into(), epoch: NOW }));
 }
@@ -150,5 +153,17 @@ fn an_expiry_in_milliseconds_or_beyond_all_tokens_neither_weakens_a_revocation_n
         ("-5", -5),
     ] {
         assert_eq!(parsed(&[("kind", "jti"), ("id", "j"), ("exp", said)]), Ok(jti(meant)), "{said}");
+    }
+}
+
+#[test]
+fn whatever_names_a_token_at_a_worker_every_node_can_read() {
+    let (longest, longer) = ("x".repeat(ID_BYTES_MAX), "x".repeat(ID_BYTES_MAX + 1));
+    for jti in ["", "j", "schlüssel", "two words", "line\nbreak", "~!", "\u{7f}", &longest, &longer] {
+        assert_eq!(
+            is_token_id(jti),
+            parsed(&[("kind", "jti"), ("id", jti), ("exp", "7")]).is_ok(),
+            "{jti:?}"
+        );
     }
 }

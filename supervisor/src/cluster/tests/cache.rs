@@ -3,9 +3,9 @@
 use super::servers::{Server, security};
 use crate::cluster::api_keys::ApiKeys;
 use crate::cluster::bans;
-use crate::cluster::connection::{CallFault, Connection, LinkState};
+use crate::cluster::connection::{BATCH_COMMANDS_MAX, CallFault, Connection, LinkState};
 use crate::cluster::event::{Banned, Event, TokenName};
-use crate::cluster::legacy::LegacyBlacklist;
+use crate::cluster::legacy::{LegacyBlacklist, TOKENS_BYTES_MAX};
 use crate::cluster::mac::MacKey;
 use crate::cluster::operation::{Operation, OperationEnd};
 use crate::cluster::record::{AccessQuestion, Cached, UserRecord, VenueAccess, VenueListed};
@@ -233,6 +233,52 @@ async fn the_older_blacklist_is_looked_at_at_first_sight_and_again() {
     assert!(!legacy.first_sight(name, raw, past).await.expect("Redis is up"));
     legacy.round(&mut |_| ()).await.expect("Redis is up");
     assert_eq!(legacy.watched_count(), 1, "an expired one is forgotten");
+}
+
+fn legacy(server: &Server) -> LegacyBlacklist {
+    let connection = Connection::new(&server.settings(), security().figures());
+    LegacyBlacklist::new(connection.expect("the settings make a client"))
+}
+
+async fn watch(legacy: &LegacyBlacklist, token: String) {
+    let (name, exp) = (TokenName::Jti(format!("jti-{token:.20}")), clock::wall_seconds() + 900);
+    assert!(!legacy.first_sight(name, Secret::new(token), exp).await.expect("Redis is up"));
+}
+
+#[tokio::test]
+async fn a_round_looks_at_every_token_and_reports_what_redis_refuses_to_tell() {
+    let server = Server::start().await;
+    let legacy = legacy(&server);
+    for number in 0..BATCH_COMMANDS_MAX + 200 {
+        watch(&legacy, format!("token-{number:05}")).await;
+    }
+    let listed = ["token-00000", "token-00999", "token-01000", "token-01199"];
+    for token in listed {
+        server.command(&["SET", &format!("session:blacklist:{token}"), "1"]);
+    }
+    server.command(&["ACL", "SETUSER", "default", "resetkeys", "~session:blacklist:token-0[01][09]*"]);
+    let mut revoked = Vec::new();
+    let fault = legacy.round(&mut |event| revoked.push(event)).await.expect_err("some are refused");
+    assert!(matches!(&fault, CallFault::Refused(code) if code == "NOPERM"), "{fault}");
+    let names: Vec<String> = revoked.iter().map(|event| event.id().into_owned()).collect();
+    assert_eq!(names, ["jti-token-00000", "jti-token-00999", "jti-token-01000"]);
+    server.command(&["ACL", "SETUSER", "default", "allkeys"]);
+    legacy.round(&mut |event| revoked.push(event)).await.expect("all are told of");
+    assert_eq!(revoked.len(), listed.len());
+}
+
+#[tokio::test]
+async fn a_token_that_finds_no_room_is_looked_up_once_and_counted() {
+    let server = Server::start().await;
+    let legacy = legacy(&server);
+    let rest = "x".repeat(TOKENS_BYTES_MAX / 64 - 2);
+    for number in 0..64 {
+        watch(&legacy, format!("{number:02}{rest}")).await;
+    }
+    let unwatched = || legacy.figures().counted(Metric::LegacyTokensUnwatched, 0, 0);
+    assert_eq!((legacy.watched_count(), legacy.overflow(), unwatched()), (64, 0, 0));
+    watch(&legacy, "one more".to_owned()).await;
+    assert_eq!((legacy.watched_count(), legacy.overflow(), unwatched()), (64, 1, 1));
 }
 
 #[tokio::test]

@@ -180,6 +180,31 @@ async fn a_link_that_was_cut_catches_up_by_id() {
 }
 
 #[tokio::test]
+async fn many_entries_at_once_leave_others_their_turn() {
+    let server = Server::start().await;
+    let cable = Cable::to(server.port).await;
+    let a = Node::live("a", &server.settings()).await;
+    let b = Node::live("b", &settings(Topology::Single, &[cable.port])).await;
+    cable.cut();
+    eventually("the cut is noticed", || !b.is_live()).await;
+    for number in 0..1_000 {
+        assert_eq!(a.revoke(&format!("token-{number}")), Published::Waiting);
+    }
+    a.publisher.flushed().await;
+    cable.heal();
+    let (mut known, mut most) = (0, 0);
+    let all = async {
+        while known < 1_000 {
+            tokio::task::yield_now().await;
+            let now = b.known();
+            (known, most) = (now, most.max(now - known));
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.expect("all arrive");
+    assert!(most <= 100, "{most} at once");
+}
+
+#[tokio::test]
 async fn a_flushed_redis_gets_the_revocations_again() {
     let server = Server::start().await;
     let cable = Cable::to(server.port).await;

@@ -288,6 +288,11 @@ impl Node {
         self.seen.lock().expect("no test panics while holding it").tokens.contains(jti)
     }
 
+    /// How many tokens it knows to be revoked.
+    pub fn known(&self) -> usize {
+        self.seen.lock().expect("no test panics while holding it").tokens.len()
+    }
+
     pub fn has_seen(&self, event: &Event) -> bool {
         self.seen.lock().expect("no test panics while holding it").events.contains(event)
     }

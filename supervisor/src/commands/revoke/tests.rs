@@ -37,6 +37,10 @@ fn a_token_without_an_id_is_named_by_its_digest() {
     let digits = sha256_digits(token.as_bytes());
     assert_eq!(whom, Revoked::Token { token: Named::Sha256(digits), expires_at: 1_700_000_000 });
     assert_eq!(said, r"token without an id of user u\n of tenant t", "no control byte reaches the terminal");
+    let strange = self::token(r#"{"type":"access","jti":"schl\u00fcssel","exp":1700000000}"#);
+    let (whom, _) = of_token(strange.as_bytes()).expect("an access token");
+    let named = Named::Sha256(sha256_digits(strange.as_bytes()));
+    assert_eq!(whom, Revoked::Token { token: named, expires_at: 1_700_000_000 }, "as the nodes name it");
 }
 
 #[test]
