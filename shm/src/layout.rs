@@ -11,6 +11,7 @@ use crate::access::{Access, LONG_WORDS, SHORT_WORDS, Shelf, ShelfBucket};
 use crate::atomics::Word;
 use crate::breakers::{Breaker, Breakers, Tally};
 use crate::counters::{Counter, Counters, Histogram};
+use crate::endpoints::{Endpoint, Endpoints};
 use crate::entry::Entry;
 use crate::journal::{Journal, Record};
 use crate::names::{Name, Names};
@@ -31,7 +32,8 @@ pub struct Authority {
     pub access: Access,
 }
 
-/// What workers write: each its own block, and all of them the token cache and the breakers.
+/// What workers write: each its own block, and all of them the token
+/// cache, the breakers and the endpoints, where the supervisor writes too.
 #[repr(C)]
 pub struct Shared {
     pub(crate) header: Header,
@@ -42,6 +44,7 @@ pub struct Shared {
     pub journals: [Journal; SLOTS_MAX],
     pub token_cache: TokenCache,
     pub breakers: Breakers,
+    pub endpoints: Endpoints,
 }
 
 /// Permission to write the authority. One exists in each supervisor and none in a worker, so that a worker
@@ -108,7 +111,7 @@ pub(crate) struct Structure {
 pub(crate) struct Field(pub(crate) &'static str, pub(crate) usize, pub(crate) usize);
 
 /// Structures of the region, outermost first. A structure whose fields leave a gap does not compile.
-const STRUCTURES: [Structure; 33] = [
+const STRUCTURES: [Structure; 35] = [
     Structure { name: "Authority", bytes: size_of::<Authority>(), fields: AUTHORITY_FIELDS },
     Structure { name: "Shared", bytes: size_of::<Shared>(), fields: SHARED_FIELDS },
     Structure { name: "Header", bytes: size_of::<Header>(), fields: HEADER_FIELDS },
@@ -142,6 +145,8 @@ const STRUCTURES: [Structure; 33] = [
     Breakers::<SERVICES_MAX>::STRUCTURE,
     Breaker::STRUCTURE,
     Tally::STRUCTURE,
+    Endpoints::<1024>::STRUCTURE,
+    Endpoint::STRUCTURE,
 ];
 
 /// Differs between any two builds that would read each other's memory wrongly: FNV-1a over the names, offsets
@@ -245,6 +250,7 @@ const SHARED_FIELDS: &[Field] = &[
     Field("journals", std::mem::offset_of!(Shared, journals), size_of::<[Journal; SLOTS_MAX]>()),
     Field("token_cache", std::mem::offset_of!(Shared, token_cache), size_of::<TokenCache>()),
     Field("breakers", std::mem::offset_of!(Shared, breakers), size_of::<Breakers>()),
+    Field("endpoints", std::mem::offset_of!(Shared, endpoints), size_of::<Endpoints>()),
 ];
 
 #[cfg(all(test, not(loom)))]

@@ -17,6 +17,8 @@
 //!   | access      | users, venues, keys: a cache +--------------+
 //!   +-------------+                              | breakers     | a circuit a service: everybody writes
 //!                                                +--------------+
+//!                                                | endpoints    | health, latency, load of each instance
+//!                                                +--------------+
 //!        ^
 //!        | written by the supervisor alone,
 //!        | through the one mapping it made
@@ -30,7 +32,7 @@
 //!
 //! A slot belongs to one live process at a time. The supervisor reuses it only after the process has been
 //! reaped, and then in this order: [`token_cache::TokenCache::sweep`], [`counters::Counters::fold_into`],
-//! [`workers::WorkerBlock::clear`]. The journal needs nothing.
+//! [`endpoints::Endpoints::clear`], [`workers::WorkerBlock::clear`]. The journal needs nothing.
 //!
 //! A supervisor that makes or takes over a region calls [`revocations::Revocations::repair`] and
 //! [`access::Access::repair`] before it starts a worker.
@@ -52,6 +54,7 @@ pub mod journal;
 pub(crate) mod entry;
 pub mod token_cache;
 pub mod breakers;
+pub mod endpoints;
 pub mod access;
 
 pub use layout::{Authority, AuthorityWriter, Shared};

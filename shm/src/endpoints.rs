@@ -1,0 +1,357 @@
+//! The instances of the services: which of them are well, how busy and how fast they are.
+//!
+//! Writers: the supervisor says what its checks found (`health`, of one writer, by plain stores). Workers say
+//! how their calls ended (`ejection`, by compare-and-swap) and how long they took (`latency`, by plain stores:
+//! a lost sample is one sample less). Everybody reads.
+//! Calls in flight stand in rows, one a worker slot, that only the owner of the slot writes; the supervisor
+//! zeroes the row of a worker that it has reaped, so that a killed worker leaves no call behind. A worker
+//! compares instances by its own row: clients come to all workers alike, its row is in its own cache, and
+//! what the others do to an instance shows in the latency that all of them share.
+//! Torn state: none. Every word stands for itself and is legal with every value, and every ejection ends.
+//! Entries are claimed by the id of a name made of service and address, and never given back.
+
+use crate::SLOTS_MAX;
+use crate::atomics::Word;
+use crate::breakers::Outcome;
+use crate::layout::{AuthorityWriter, Field, Structure};
+use crate::names::NameId;
+use crate::words::WorkerSlot;
+
+mod health;
+mod ejection;
+mod latency;
+mod choice;
+
+pub use choice::{Candidate, SHARE_FULL, Side, Standing, choose, eligible, pair};
+pub use ejection::Ejection;
+pub use health::Health;
+
+use ejection::Outlier;
+use health::Active;
+use latency::Latency;
+
+/// The table; see the file's head.
+#[repr(C, align(128))]
+pub struct Endpoints<const ENDPOINTS: usize = ENDPOINTS_MAX> {
+    entries: [Endpoint; ENDPOINTS],
+    in_flight: [[Word; ENDPOINTS]; SLOTS_MAX],
+}
+
+/// What all processes of the node know of one instance.
+#[repr(C, align(128))]
+pub(crate) struct Endpoint {
+    /// Number of the instance's name; zero: nobody's.
+    owner: Word,
+    health: Word,
+    ejection: Word,
+    latency: Word,
+    reserved: [Word; 12],
+}
+
+/// Where an instance stands in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EndpointIndex(u16);
+
+/// Among what a call has the choice.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// The caller's slot; the supervisor has none.
+    pub own: Option<WorkerSlot>,
+    /// Of the service; the first `INSTANCES_MAX` count.
+    pub instances: &'a [EndpointIndex],
+    /// Where the call failed before: not there again, if there is another one.
+    pub except: Option<EndpointIndex>,
+}
+
+/// How instances are judged. They come from the configuration of whoever calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Failures in a row that eject an instance; at least one.
+    pub failures: u8,
+    /// How long the first ejection lasts. The second in a row lasts twice as long, and so on.
+    pub eject_ms: u64,
+    /// How long no ejection lasts longer; at most an hour.
+    pub eject_ms_max: u64,
+    /// When more of a service's instances are ejected than this, ejections mean nothing.
+    pub ejected_percent_max: u8,
+    /// Time in which the share of an instance that is back grows to that of the others.
+    pub slow_start_ms: u64,
+    /// Time in which an earlier latency loses half of its weight.
+    pub decay_ms: u64,
+}
+
+/// An instance as status pages and metrics see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    pub health: Health,
+    /// Since when, on the monotonic clock; zero while it is unknown.
+    pub since_ms: u64,
+    /// How long it is still ejected.
+    pub ejected_ms: u64,
+    /// Ejections that are not forgiven yet.
+    pub ejections: u8,
+    /// Failures in a row.
+    pub failures: u8,
+    /// Zero while it is unknown.
+    pub latency_us: u64,
+    /// Calls of all workers.
+    pub in_flight: u64,
+    /// Of `SHARE_FULL`; zero while it is left out.
+    pub share: u16,
+}
+
+/// Most instances that a region ever knows, those included that are gone.
+pub const ENDPOINTS_MAX: usize = 1_024;
+
+/// Most instances of one service that calls are spread over.
+pub const INSTANCES_MAX: usize = 64;
+
+impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
+    pub(crate) const STRUCTURE: Structure = Structure {
+        name: "Endpoints",
+        bytes: size_of::<Self>(),
+        fields: &[
+            Field("entries", std::mem::offset_of!(Self, entries), size_of::<[Endpoint; ENDPOINTS]>()),
+            Field(
+                "in_flight",
+                std::mem::offset_of!(Self, in_flight),
+                size_of::<[[Word; ENDPOINTS]; SLOTS_MAX]>(),
+            ),
+        ],
+    };
+
+    /// The instance with this name, a new entry if it has none yet. Meant for start-up and for new addresses:
+    /// keep the answer. `None` if the table is full: such an instance is called, but nothing is known of it.
+    #[must_use]
+    pub fn of(&self, name: NameId) -> Option<EndpointIndex> {
+        let number = u64::from(name.number());
+        let start = usize::from(name.number()) % ENDPOINTS;
+        let found = (start..ENDPOINTS).chain(0..start).find(|index| {
+            let owner = &self.entries[*index].owner;
+            let owned = || owner.load() == number;
+            // Partner: the same exchange by another process. The loser looks whom the entry belongs to now.
+            owned() || owner.exchange(0, number) || owned()
+        })?;
+        u16::try_from(found).ok().map(EndpointIndex)
+    }
+
+    /// Which instance a call goes to, with 64 `random` bits. `None` if there are none.
+    #[must_use]
+    pub fn choose(
+        &self,
+        choice: &Choice<'_>,
+        rules: &Rules,
+        now_ms: u64,
+        random: u64,
+    ) -> Option<EndpointIndex> {
+        if let [only] = choice.instances {
+            return Some(*only);
+        }
+        let instances = choice.instances.get(..INSTANCES_MAX).unwrap_or(choice.instances);
+        let mut set = eligible(
+            instances.iter().map(|index| self.entry(*index).standing(now_ms)),
+            rules.ejected_percent_max,
+        );
+        let excepted = instances.iter().position(|index| Some(*index) == choice.except);
+        if let Some(others) = excepted.map(|place| set & !(1 << place)).filter(|others| *others != 0) {
+            set = others;
+        }
+        let (first, second) = pair(set, random)?;
+        let (first, second) = (*instances.get(first)?, *instances.get(second)?);
+        if first == second {
+            return Some(first);
+        }
+        let [one, other] = [first, second].map(|index| self.candidate(choice.own, index, rules, now_ms));
+        // `pair` used the other bits.
+        Some(match choose(one, other, random >> 32) {
+            Side::First => first,
+            Side::Second => second,
+        })
+    }
+
+    /// How a call ended and how long it took. The answer, to the one process whose result did it, says that
+    /// the instance was ejected.
+    pub fn record(
+        &self,
+        index: EndpointIndex,
+        outcome: Outcome,
+        latency_us: u64,
+        rules: &Rules,
+        now_ms: u64,
+    ) -> Option<Ejection> {
+        let entry = self.entry(index);
+        if outcome != Outcome::Neutral {
+            let seen = Latency::unpack(entry.latency.load());
+            let next = seen.after(latency_us, outcome, rules.decay_ms, now_ms);
+            if next != seen {
+                entry.latency.store(next.pack());
+            }
+        }
+        for _ in 0..TRIES_MAX {
+            let seen = entry.ejection.load();
+            let (next, ejection) = Outlier::unpack(seen).after(outcome, rules, now_ms)?;
+            // Partner: the same exchange by another process. Only one of those that eject does.
+            if entry.ejection.exchange(seen, next.pack()) {
+                if ejection.is_some() {
+                    // What it was like before says nothing of how it will be when it is back.
+                    entry.latency.store(0);
+                }
+                return ejection;
+            }
+        }
+        None
+    }
+
+    /// What the supervisor's check found.
+    pub fn set_health(&self, _writer: &AuthorityWriter, index: EndpointIndex, health: Health, now_ms: u64) {
+        let entry = self.entry(index);
+        let Some(next) = Active::unpack(entry.health.load()).turned(health, now_ms) else { return };
+        if next.returned_ms().is_some() {
+            entry.latency.store(0);
+        }
+        entry.health.store(next.pack());
+    }
+
+    /// The worker in `slot` sends a call.
+    #[inline]
+    pub fn in_flight_add(&self, slot: WorkerSlot, index: EndpointIndex) {
+        self.cell(slot, index).add_alone(1);
+    }
+
+    /// A call of the worker in `slot` is over.
+    #[inline]
+    pub fn in_flight_sub(&self, slot: WorkerSlot, index: EndpointIndex) {
+        self.cell(slot, index).subtract_alone(1);
+    }
+
+    /// Calls that the worker in `slot` has in flight.
+    #[must_use]
+    pub fn in_flight(&self, slot: WorkerSlot, index: EndpointIndex) -> u64 {
+        self.cell(slot, index).load()
+    }
+
+    /// Zeroes what `slot` has in flight: by its worker when it begins, and by the supervisor after it has
+    /// reaped that worker.
+    pub fn clear(&self, slot: WorkerSlot) {
+        // A row that was never used stays unallocated.
+        for cell in self.in_flight[slot.index()].iter().filter(|cell| cell.load() != 0) {
+            cell.store(0);
+        }
+    }
+
+    #[must_use]
+    pub fn view(&self, index: EndpointIndex, rules: &Rules, now_ms: u64) -> View {
+        let entry = self.entry(index);
+        let well = entry.standing(now_ms) == Standing::Well;
+        let active = Active::unpack(entry.health.load());
+        let outlier = Outlier::unpack(entry.ejection.load());
+        let in_flight = self.in_flight.iter().map(|row| row[usize::from(index.0)].load());
+        View {
+            health: active.health,
+            since_ms: active.since_ms,
+            ejected_ms: outlier.left_ms(now_ms),
+            ejections: outlier.ejections,
+            failures: outlier.failures,
+            latency_us: Latency::unpack(entry.latency.load()).at(rules.decay_ms, now_ms),
+            in_flight: in_flight.fold(0, u64::saturating_add),
+            share: if well { entry.share(rules, now_ms) } else { 0 },
+        }
+    }
+
+    /// Visits every entry that belongs to an instance.
+    pub fn each(&self, mut visit: impl FnMut(NameId, EndpointIndex)) {
+        for (entry, place) in self.entries.iter().zip(0..) {
+            let owner = u16::try_from(entry.owner.load()).ok().and_then(NameId::new);
+            if let Some(name) = owner {
+                visit(name, EndpointIndex(place));
+            }
+        }
+    }
+
+    fn candidate(
+        &self,
+        own: Option<WorkerSlot>,
+        index: EndpointIndex,
+        rules: &Rules,
+        now_ms: u64,
+    ) -> Candidate {
+        let entry = self.entry(index);
+        Candidate {
+            in_flight: own.map_or(0, |slot| self.in_flight(slot, index)),
+            latency_us: Latency::unpack(entry.latency.load()).at(rules.decay_ms, now_ms),
+            share: entry.share(rules, now_ms),
+        }
+    }
+
+    fn entry(&self, index: EndpointIndex) -> &Endpoint {
+        &self.entries[usize::from(index.0)]
+    }
+
+    fn cell(&self, slot: WorkerSlot, index: EndpointIndex) -> &Word {
+        &self.in_flight[slot.index()][usize::from(index.0)]
+    }
+}
+
+impl Endpoint {
+    pub(crate) const STRUCTURE: Structure = Structure {
+        name: "Endpoint",
+        bytes: size_of::<Self>(),
+        fields: &[
+            Field("owner", std::mem::offset_of!(Endpoint, owner), size_of::<Word>()),
+            Field("health", std::mem::offset_of!(Endpoint, health), size_of::<Word>()),
+            Field("ejection", std::mem::offset_of!(Endpoint, ejection), size_of::<Word>()),
+            Field("latency", std::mem::offset_of!(Endpoint, latency), size_of::<Word>()),
+            Field("reserved", std::mem::offset_of!(Endpoint, reserved), size_of::<[Word; 12]>()),
+        ],
+    };
+
+    fn standing(&self, now_ms: u64) -> Standing {
+        if Active::unpack(self.health.load()).health == Health::Down {
+            Standing::Down
+        } else if Outlier::unpack(self.ejection.load()).left_ms(now_ms) > 0 {
+            Standing::Ejected
+        } else {
+            Standing::Well
+        }
+    }
+
+    /// What part of its usual share the instance is offered: less than all of it while it has not been back
+    /// for long.
+    fn share(&self, rules: &Rules, now_ms: u64) -> u16 {
+        let returns = [
+            Active::unpack(self.health.load()).returned_ms(),
+            Outlier::unpack(self.ejection.load()).returned_ms(now_ms),
+        ];
+        choice::share(returns.into_iter().flatten().max(), rules.slow_start_ms, now_ms)
+    }
+}
+
+/// Each try that fails is one of another process that did not.
+const TRIES_MAX: usize = 64;
+
+#[cfg(test)]
+impl crate::atomics::Zeroed for Endpoint {
+    fn zeroed() -> Endpoint {
+        use crate::atomics::Zeroed;
+        Endpoint {
+            owner: Word::zeroed(),
+            health: Word::zeroed(),
+            ejection: Word::zeroed(),
+            latency: Word::zeroed(),
+            reserved: Zeroed::zeroed(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl<const ENDPOINTS: usize> crate::atomics::Zeroed for Endpoints<ENDPOINTS> {
+    fn zeroed() -> Self {
+        use crate::atomics::Zeroed;
+        Endpoints { entries: Zeroed::zeroed(), in_flight: Zeroed::zeroed() }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+#[cfg(all(test, loom))]
+mod loom;

@@ -1,0 +1,308 @@
+//! Endpoints: who is left out, for how long, who is chosen, and what the dead leave.
+
+use super::*;
+use crate::atomics::Zeroed;
+
+mod small_world;
+
+const RULES: Rules = Rules {
+    failures: 3,
+    eject_ms: 10_000,
+    eject_ms_max: 60_000,
+    ejected_percent_max: 50,
+    slow_start_ms: 8_000,
+    decay_ms: 10_000,
+};
+const NOW: u64 = 5_000_000;
+const ENDPOINTS: usize = 8;
+
+fn table() -> (Box<Endpoints<ENDPOINTS>>, [EndpointIndex; 4]) {
+    let endpoints = Box::new(Endpoints::<ENDPOINTS>::zeroed());
+    let indexes = [1, 2, 3, 4].map(|number| endpoints.of(name(number)).expect("there is room"));
+    (endpoints, indexes)
+}
+
+fn name(number: u16) -> NameId {
+    NameId::new(number).expect("not zero")
+}
+
+fn slot(index: usize) -> WorkerSlot {
+    WorkerSlot::new(index).expect("below the maximum")
+}
+
+fn fail(
+    endpoints: &Endpoints<ENDPOINTS>,
+    index: EndpointIndex,
+    times: usize,
+    now_ms: u64,
+) -> Option<Ejection> {
+    (0..times).filter_map(|_| endpoints.record(index, Outcome::Failure, 1_000, &RULES, now_ms)).last()
+}
+
+/// How often each instance is chosen, of many random numbers.
+fn spread(endpoints: &Endpoints<ENDPOINTS>, choice: &Choice<'_>, now_ms: u64) -> Vec<u32> {
+    let mut counts = vec![0; choice.instances.len()];
+    for number in 0..DRAWS {
+        let random = crate::words::mix(u64::from(number) + 1);
+        let chosen = endpoints.choose(choice, &RULES, now_ms, random).expect("there are instances");
+        let place = choice.instances.iter().position(|index| *index == chosen).expect("it is one of them");
+        counts[place] += 1;
+    }
+    counts
+}
+
+fn all(instances: &[EndpointIndex]) -> Choice<'_> {
+    Choice { own: Some(slot(0)), instances, except: None }
+}
+
+const DRAWS: u32 = 12_000;
+
+#[test]
+fn failures_in_a_row_eject_and_a_success_breaks_the_row() {
+    let (endpoints, [index, ..]) = table();
+    assert_eq!(fail(&endpoints, index, 2, NOW), None);
+    endpoints.record(index, Outcome::Success, 1_000, &RULES, NOW);
+    endpoints.record(index, Outcome::Neutral, 1_000, &RULES, NOW);
+    assert_eq!(fail(&endpoints, index, 2, NOW), None);
+    endpoints.record(index, Outcome::Neutral, 1_000, &RULES, NOW);
+    assert_eq!(endpoints.view(index, &RULES, NOW).failures, 2, "neutral says nothing");
+    assert_eq!(fail(&endpoints, index, 1, NOW), Some(Ejection { for_ms: 10_000, count: 1 }));
+    let view = endpoints.view(index, &RULES, NOW + 1);
+    assert_eq!((view.ejected_ms, view.ejections, view.failures, view.share), (9_999, 1, 0, 0));
+    assert_eq!(fail(&endpoints, index, 9, NOW + 9_999), None, "those were sent before");
+    assert_eq!(endpoints.view(index, &RULES, NOW + 10_000).ejected_ms, 0);
+}
+
+#[test]
+fn ejections_in_a_row_grow_longer_and_are_forgiven() {
+    let (endpoints, [index, ..]) = table();
+    let mut now_ms = NOW;
+    for (for_ms, count) in [(10_000, 1), (20_000, 2), (30_000, 3), (40_000, 4)] {
+        assert_eq!(fail(&endpoints, index, 3, now_ms), Some(Ejection { for_ms, count }));
+        now_ms += for_ms;
+    }
+    for _ in 0..4 {
+        let ejection = fail(&endpoints, index, 3, now_ms).expect("it fails");
+        now_ms += ejection.for_ms;
+        assert!(ejection.for_ms <= 60_000);
+    }
+    assert_eq!(endpoints.view(index, &RULES, now_ms).ejections, 8);
+    // Three times `eject_ms` without another.
+    let ejection = fail(&endpoints, index, 3, now_ms + 30_000).expect("it fails");
+    assert_eq!((ejection.for_ms, ejection.count), (60_000, 6));
+    let ejection = fail(&endpoints, index, 3, now_ms + 3_600_000).expect("it fails");
+    assert_eq!((ejection.for_ms, ejection.count), (10_000, 1), "all is forgiven");
+}
+
+#[test]
+fn what_is_left_out_gets_no_calls_while_others_are_well() {
+    let (endpoints, instances) = table();
+    let writer = AuthorityWriter::new();
+    fail(&endpoints, instances[1], 3, NOW);
+    endpoints.set_health(&writer, instances[2], Health::Down, NOW);
+    let counts = spread(&endpoints, &all(&instances), NOW);
+    assert!(counts[0] > DRAWS / 3 && counts[3] > DRAWS / 3, "{counts:?}");
+    assert_eq!((counts[1], counts[2]), (0, 0));
+}
+
+#[test]
+fn with_too_many_ejected_ejections_mean_nothing_and_checks_still_do() {
+    let (endpoints, instances) = table();
+    let writer = AuthorityWriter::new();
+    for index in &instances[..3] {
+        fail(&endpoints, *index, 3, NOW);
+    }
+    endpoints.set_health(&writer, instances[3], Health::Down, NOW);
+    let counts = spread(&endpoints, &all(&instances), NOW);
+    assert_eq!(counts[3], 0);
+    assert!(counts[..3].iter().all(|count| *count > DRAWS / 4), "{counts:?}");
+    for index in instances {
+        endpoints.set_health(&writer, index, Health::Down, NOW);
+    }
+    let counts = spread(&endpoints, &all(&instances), NOW);
+    assert!(counts.iter().all(|count| *count > DRAWS / 5), "all are down, so all are called: {counts:?}");
+}
+
+#[test]
+fn a_retry_goes_elsewhere_if_there_is_an_elsewhere() {
+    let (endpoints, instances) = table();
+    let choice = Choice { except: Some(instances[0]), ..all(&instances[..2]) };
+    assert_eq!(spread(&endpoints, &choice, NOW), [0, DRAWS]);
+    let choice = Choice { except: Some(instances[0]), ..all(&instances[..1]) };
+    assert_eq!(spread(&endpoints, &choice, NOW), [DRAWS]);
+    assert_eq!(endpoints.choose(&all(&[]), &RULES, NOW, 7), None);
+}
+
+#[test]
+fn calls_spread_evenly_and_lean_to_the_faster_and_the_less_busy() {
+    let (endpoints, instances) = table();
+    let counts = spread(&endpoints, &all(&instances), NOW);
+    assert!(counts.iter().all(|count| count.abs_diff(DRAWS / 4) < DRAWS / 40), "{counts:?}");
+    for index in instances {
+        endpoints.record(index, Outcome::Success, 2_000, &RULES, NOW);
+    }
+    endpoints.record(instances[0], Outcome::Success, 50_000, &RULES, NOW);
+    let counts = spread(&endpoints, &all(&instances), NOW);
+    assert_eq!(counts[0], 0, "of two it is always the slower one");
+    // The others get as busy as it is slow.
+    for index in &instances[1..] {
+        (0..30).for_each(|_| endpoints.in_flight_add(slot(0), *index));
+    }
+    let counts = spread(&endpoints, &all(&instances), NOW);
+    assert!(counts[0] > DRAWS / 3, "{counts:?}");
+    let counts = spread(&endpoints, &Choice { own: Some(slot(1)), ..all(&instances) }, NOW);
+    assert_eq!(counts[0], 0, "another worker has nothing in flight");
+    let counts = spread(&endpoints, &Choice { own: None, ..all(&instances) }, NOW);
+    assert_eq!(counts[0], 0, "nor has the supervisor");
+}
+
+#[test]
+fn the_share_of_one_that_is_back_grows_linearly() {
+    let (endpoints, instances) = table();
+    let writer = AuthorityWriter::new();
+    let back = instances[0];
+    assert_eq!(endpoints.view(back, &RULES, NOW).share, SHARE_FULL, "a new one is offered all at once");
+    endpoints.set_health(&writer, back, Health::Up, NOW);
+    assert_eq!(endpoints.view(back, &RULES, NOW).share, SHARE_FULL, "it never was down");
+    endpoints.set_health(&writer, back, Health::Down, NOW);
+    endpoints.set_health(&writer, back, Health::Up, NOW);
+    for (after_ms, eighths) in [(1_000, 1), (4_000, 4), (6_000, 6), (8_000, 8)] {
+        let now_ms = NOW + after_ms;
+        assert_eq!(endpoints.view(back, &RULES, now_ms).share, SHARE_FULL / 8 * eighths);
+        let count = spread(&endpoints, &all(&instances), now_ms)[0];
+        let expected = DRAWS / 4 * u32::from(eighths) / 8;
+        assert!(count.abs_diff(expected) < DRAWS / 40, "{count} instead of {expected}");
+    }
+    assert!(endpoints.view(back, &RULES, NOW).share > 0, "it is called at all");
+    let ejection = fail(&endpoints, back, 3, NOW + 20_000).expect("it fails");
+    let returned = NOW + 20_000 + ejection.for_ms;
+    assert_eq!(endpoints.view(back, &RULES, returned + 2_000).share, SHARE_FULL / 4);
+}
+
+#[test]
+fn one_that_is_called_although_it_is_ejected_is_called_in_full() {
+    let (endpoints, instances) = table();
+    for index in &instances[..3] {
+        fail(&endpoints, *index, 3, NOW);
+    }
+    let counts = spread(&endpoints, &all(&instances), NOW);
+    assert!(counts.iter().all(|count| *count > DRAWS / 5), "{counts:?}");
+}
+
+#[test]
+fn latency_jumps_to_a_peak_and_falls_slowly() {
+    let (endpoints, [index, ..]) = table();
+    let at = |now_ms| endpoints.view(index, &RULES, now_ms).latency_us;
+    let sample = |latency_us, now_ms| endpoints.record(index, Outcome::Success, latency_us, &RULES, now_ms);
+    assert_eq!(at(NOW), 0);
+    sample(1_000, NOW);
+    assert_eq!(at(NOW), 1_000);
+    sample(90_000, NOW + 1);
+    assert_eq!(at(NOW + 1), 90_000);
+    for step in 0..1_000 {
+        sample(1_000, NOW + 2 + step);
+    }
+    // A second at a τ of ten: a tenth of the way.
+    let after_a_second = at(NOW + 1_002);
+    assert!((80_000..85_000).contains(&after_a_second), "{after_a_second}");
+    for step in 0..60_000 {
+        sample(1_000, NOW + 1_002 + step);
+    }
+    assert!((1_000..2_000).contains(&at(NOW + 61_002)), "{}", at(NOW + 61_002));
+    sample(90_000, NOW + 61_002);
+    assert_eq!(at(NOW + 71_002), 45_000, "it falls while nobody calls");
+    assert!(at(NOW + 100_000_000) > 0, "and stays known");
+}
+
+#[test]
+fn small_latencies_are_averaged_as_well() {
+    let (endpoints, [index, ..]) = table();
+    for step in 0..200_000_u64 {
+        // One in ten is slow.
+        let latency_us = if step.is_multiple_of(10) { 140 } else { 100 };
+        endpoints.record(index, Outcome::Success, latency_us, &RULES, NOW + step / 10);
+    }
+    let latency_us = endpoints.view(index, &RULES, NOW + 20_000).latency_us;
+    assert!((100..=140).contains(&latency_us), "{latency_us}");
+}
+
+#[test]
+fn failing_fast_does_not_make_fast() {
+    let (endpoints, [index, ..]) = table();
+    endpoints.record(index, Outcome::Success, 5_000, &RULES, NOW);
+    for step in 0..2 {
+        endpoints.record(index, Outcome::Failure, 10, &RULES, NOW + 1_000 + step);
+    }
+    assert!(endpoints.view(index, &RULES, NOW + 1_001).latency_us > 4_000);
+    endpoints.record(index, Outcome::Neutral, 10, &RULES, NOW + 1_002);
+    assert!(endpoints.view(index, &RULES, NOW + 1_002).latency_us > 4_000, "neither does a client that left");
+    endpoints.record(index, Outcome::Success, 10, &RULES, NOW + 1_003);
+    fail(&endpoints, index, 2, NOW + 1_004);
+    endpoints.record(index, Outcome::Failure, 70_000, &RULES, NOW + 1_005);
+    assert_eq!(endpoints.view(index, &RULES, NOW + 1_005).latency_us, 0, "ejected: what was is forgotten");
+}
+
+#[test]
+fn a_clock_reading_that_lags_changes_nothing_back() {
+    let (endpoints, [index, ..]) = table();
+    endpoints.record(index, Outcome::Success, 50_000, &RULES, NOW + 10);
+    endpoints.record(index, Outcome::Success, 1_000, &RULES, NOW);
+    assert_eq!(endpoints.view(index, &RULES, NOW + 10).latency_us, 50_000);
+}
+
+#[test]
+fn what_a_killed_worker_had_in_flight_goes_with_it() {
+    let (endpoints, instances) = table();
+    for index in instances {
+        endpoints.in_flight_add(slot(0), index);
+        endpoints.in_flight_add(slot(63), index);
+        endpoints.in_flight_add(slot(63), index);
+    }
+    assert_eq!(endpoints.view(instances[2], &RULES, NOW).in_flight, 3);
+    endpoints.in_flight_sub(slot(63), instances[2]);
+    endpoints.clear(slot(63));
+    assert_eq!(endpoints.view(instances[2], &RULES, NOW).in_flight, 1);
+    endpoints.in_flight_sub(slot(63), instances[2]);
+    assert_eq!(endpoints.view(instances[2], &RULES, NOW).in_flight, 1, "a row never wraps");
+}
+
+#[test]
+fn every_word_is_legal_and_every_ejection_ends() {
+    let (endpoints, instances) = table();
+    let words = [u64::MAX, u64::MAX >> 1, 1 << 63, 0xffff, NOW << 16 | 0xffff, (NOW + 9_000_000) << 16 | 3];
+    for word in words {
+        let entry = endpoints.entry(instances[0]);
+        for cell in [&entry.health, &entry.ejection, &entry.latency] {
+            cell.store(word);
+        }
+        let view = endpoints.view(instances[0], &RULES, NOW);
+        assert!(view.ejected_ms <= 3_600_000, "{word:x}: {view:?}");
+        spread(&endpoints, &all(&instances), NOW);
+        fail(&endpoints, instances[0], 3, NOW + 3_600_000);
+        endpoints.record(instances[0], Outcome::Success, u64::MAX, &RULES, NOW + 7_200_000);
+        let view = endpoints.view(instances[0], &RULES, NOW + 7_200_000);
+        assert_eq!((view.ejected_ms, view.failures), (0, 0), "{word:x}");
+        endpoints.set_health(&AuthorityWriter::new(), instances[0], Health::Up, NOW);
+        assert_eq!(endpoints.view(instances[0], &RULES, NOW).health, Health::Up);
+    }
+}
+
+#[test]
+fn each_instance_has_an_entry_of_its_own_that_stays() {
+    let (endpoints, instances) = table();
+    assert_eq!(endpoints.of(name(3)), Some(instances[2]));
+    // Starts its search where another one stands.
+    let far = endpoints.of(name(3 + 8)).expect("there is room");
+    assert!(!instances.contains(&far));
+    let mut seen = Vec::new();
+    endpoints.each(|name, index| seen.push((name.number(), index)));
+    seen.sort_by_key(|entry| entry.0);
+    let numbers: Vec<u16> = seen.iter().map(|entry| entry.0).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 11]);
+    assert!(seen.iter().all(|(number, index)| endpoints.of(name(*number)) == Some(*index)));
+    for number in 100..103 {
+        assert!(endpoints.of(name(number)).is_some());
+    }
+    assert_eq!(endpoints.of(name(200)), None, "the table is full");
+    assert_eq!(endpoints.of(name(11)), Some(far));
+}
