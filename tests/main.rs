@@ -26,6 +26,7 @@ mod header_rules;
 mod wire_strictness;
 mod bodies;
 mod upstream_failures;
+mod breakers;
 mod local_answers;
 mod worker_crash;
 mod soak;

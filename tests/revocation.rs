@@ -6,8 +6,12 @@ use std::time::Duration;
 
 const ROW: &str = "/api/v1/tickets";
 
+/// A node that has read Redis once: what was only in the stream before is not in the keys that it reads first.
 fn node(backend: &Backend, redis: &RedisServer) -> Edge {
-    Command::run(backend).set("REDIS_URL", &redis.url()).start()
+    let command = Command::run(backend).set("REDIS_URL", &redis.url());
+    let edge = command.set("READY_DEPENDENCIES", "redis").start();
+    eventually("the node is ready", || (edge.get("/ready").status == 200).then_some(()));
+    edge
 }
 
 fn is_revoked(edge: &Edge, token: &str) -> bool {

@@ -7,10 +7,15 @@ pub mod health;
 
 use crate::config::services::Service;
 use crate::config::{Dependency, WorkerSettings};
+use crate::telemetry::labels::CircuitPosition;
 use shm::Authority;
+use shm::Shared;
+use shm::breakers::{Breakers, View};
+use shm::names::NameId;
 use shm::readiness::Readiness;
 use shm::revocations::Completeness;
 use shm::workers::WorkerBlock;
+use std::collections::BTreeMap;
 
 /// What an answer may look at.
 #[derive(Clone, Copy)]
@@ -21,6 +26,9 @@ pub struct Node<'a> {
     /// The blocks of all slots.
     pub workers: &'a [WorkerBlock],
     pub services: &'a [Service],
+    pub breakers: &'a Breakers,
+    /// Region names of the services, in their order.
+    pub names: &'a [u16],
     /// What gates readiness.
     pub dependencies: &'a [Dependency],
     /// The monotonic clock, as heartbeats and probes are stamped.
@@ -32,16 +40,32 @@ pub struct Node<'a> {
 impl<'a> Node<'a> {
     /// The node as a worker with these settings sees it.
     #[must_use]
-    pub fn new(authority: &'a Authority, workers: &'a [WorkerBlock], settings: &'a WorkerSettings) -> Self {
+    pub fn new(authority: &'a Authority, shared: &'a Shared, settings: &'a WorkerSettings) -> Self {
         Node {
             readiness: &authority.readiness,
             revocations: settings.local.follows_redis.then(|| authority.revocations.completeness()),
-            workers,
+            workers: &shared.workers,
             services: &settings.services,
+            breakers: &shared.breakers,
+            names: &settings.names.services,
             dependencies: &settings.local.ready_dependencies,
             now_ms: crate::clock::now().millis().0,
             wall_ms: crate::clock::wall_millis(),
         }
+    }
+
+    /// The circuit of the service with this index.
+    fn circuit(&self, service: usize) -> Option<View> {
+        let name = NameId::new(*self.names.get(service)?)?;
+        Some(self.breakers.of(name)?.view(self.now_ms))
+    }
+
+    /// Where the circuit of each service stands.
+    fn circuits(&self) -> BTreeMap<&'a str, &'static str> {
+        let word = |(index, service): (usize, &'a Service)| {
+            Some((service.name.as_str(), CircuitPosition::of(self.circuit(index)?.position).word()))
+        };
+        self.services.iter().enumerate().filter_map(word).collect()
     }
 
     /// Seconds since the node started.

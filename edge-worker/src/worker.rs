@@ -19,6 +19,7 @@ use crate::net::vigil::Vigils;
 use crate::net::wheel::{Reason, TICK_MS, Wheel};
 use crate::net::{door, guard};
 use crate::pipeline::authorise::policy::Policy;
+use crate::pipeline::circuit::Circuits;
 use crate::pipeline::parse::Ids;
 use crate::pipeline::route::RouteTable;
 use crate::telemetry::labels::LookupEnd;
@@ -62,6 +63,7 @@ pub struct Worker {
     pub buffers: Buffers,
     pub heads: RefCell<Vec<RequestHead>>,
     pub upstreams: Upstreams,
+    pub circuits: Circuits,
     pub ids: Ids,
     /// The `Date` of answers, refreshed every tick.
     pub date: RefCell<HttpDate>,
@@ -136,6 +138,8 @@ impl Worker {
         let limits = &settings.limits;
         let upstreams =
             Upstreams::new(&settings.services, &settings.local.metrics_socket, limits.pool_idle_max);
+        let names = &settings.names.services;
+        let circuits = Circuits::new(shared, &settings.services, &settings.routes, names);
         Ok(Worker {
             slot,
             routes: RouteTable::new(std::mem::take(&mut settings.routes)),
@@ -154,6 +158,7 @@ impl Worker {
             buffers: Buffers::default(),
             heads: RefCell::default(),
             upstreams,
+            circuits,
             ids: Ids::seeded(),
             date: RefCell::new(HttpDate::at(clock::wall_seconds().unsigned_abs())),
             gate: AcceptGate::default(),

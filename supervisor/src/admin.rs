@@ -167,7 +167,7 @@ impl Admin {
 
     fn health(&self, path: &str) -> Answer {
         let current = self.current();
-        let node = Node::new(self.authority, &self.shared.workers, &current.settings);
+        let node = Node::new(self.authority, self.shared, &current.settings);
         let mut body = Vec::with_capacity(512);
         let status = match path {
             "/live" => live::live(&mut body),

@@ -1,11 +1,14 @@
 //! `/health` and `/<service>/health`: how the node and the services behind it are.
 
 use super::{Node, answer};
-use crate::config::services::ServiceId;
+use crate::config::services::{Service, ServiceId};
+use crate::telemetry::labels::CircuitPosition;
 use crate::telemetry::log::line::write_time;
 use serde::Serialize;
+use shm::breakers::{Position, View};
 use shm::readiness::{Check, State};
 use shm::workers::{Driver, Phase};
+use std::collections::BTreeMap;
 
 /// How much the client may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +19,18 @@ pub enum Detail {
     Full,
 }
 
-/// `/health`. Degraded is: a service or Redis cannot be reached. (Breakers and limiter count here once they exist.)
+/// `/health`. Degraded is: a service or Redis cannot be reached, or a circuit is open. (The limiter counts here once it
+/// exists.)
 pub fn health(node: &Node<'_>, detail: Detail, body: &mut Vec<u8>) -> u16 {
     let services = (0..node.services.len()).filter_map(|index| u8::try_from(index).ok()).map(Check::Service);
     let unreachable =
         services.chain([Check::Redis]).any(|check| node.readiness.state(check).state == State::Error);
+    let views = || (0..node.services.len()).filter_map(|service| node.circuit(service));
+    let open = views().any(|view| CircuitPosition::of(view.position) != CircuitPosition::Closed);
     let mut time = Vec::with_capacity(24);
     write_time(node.wall_ms, &mut time);
     let summary = Health {
-        status: if unreachable { "degraded" } else { "ok" },
+        status: if unreachable || open { "degraded" } else { "ok" },
         timestamp: String::from_utf8_lossy(&time).into_owned(),
         detail: match detail {
             Detail::Anonymous => None,
@@ -34,10 +40,14 @@ pub fn health(node: &Node<'_>, detail: Detail, body: &mut Vec<u8>) -> u16 {
     answer(200, &summary, body)
 }
 
-/// `/<service>/health`, from the last probe: no call is made for it.
+/// `/<service>/health`, from the last probe and the circuit: no call is made for it.
 pub fn service_health(node: &Node<'_>, service: ServiceId, body: &mut Vec<u8>) -> u16 {
     let name = node.services.get(usize::from(service.0)).map_or("", |service| service.name.as_str());
+    let circuit = node.circuit(usize::from(service.0)).map(|view| CircuitPosition::of(view.position));
     let (status, word) = match node.readiness.state(Check::Service(service.0)).state {
+        // Nobody gets through, whatever its health check says.
+        _ if circuit == Some(CircuitPosition::Open) => (503, "down"),
+        State::Ok if circuit == Some(CircuitPosition::HalfOpen) => (200, "degraded"),
         State::Ok => (200, "ok"),
         // Not probed yet is not known to be well.
         State::Slow | State::Unknown => (200, "degraded"),
@@ -69,8 +79,22 @@ struct Figures<'a> {
     memory_bytes: u64,
     io_driver: &'static str,
     workers: Vec<Worker>,
-    circuit_breakers: serde_json::Map<String, serde_json::Value>,
+    circuit_breakers: BTreeMap<&'a str, Circuit>,
     dependencies: Vec<Reachability<'a>>,
+}
+
+/// A circuit, with the calls of the last ten seconds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Circuit {
+    state: &'static str,
+    /// By an operator.
+    held: bool,
+    calls: u64,
+    failures: u64,
+    retries: u64,
+    /// Milliseconds until an open circuit tries a call.
+    left_ms: u64,
 }
 
 #[derive(Serialize)]
@@ -116,10 +140,26 @@ impl<'a> Figures<'a> {
             memory_bytes: node.memory_bytes(),
             io_driver: workers.first().map_or("unknown", |worker| worker.io_driver),
             dependencies: dependencies.collect(),
-            circuit_breakers: serde_json::Map::new(),
+            circuit_breakers: circuits(node),
             workers,
         }
     }
+}
+
+fn circuits<'a>(node: &Node<'a>) -> BTreeMap<&'a str, Circuit> {
+    let circuit = |(index, service): (usize, &'a Service)| {
+        let View { position, left_ms, calls, failures, retries, .. } = node.circuit(index)?;
+        let circuit = Circuit {
+            state: CircuitPosition::of(position).word(),
+            held: matches!(position, Position::ForcedOpen | Position::ForcedClosed),
+            calls,
+            failures,
+            retries,
+            left_ms,
+        };
+        Some((service.name.as_str(), circuit))
+    };
+    node.services.iter().enumerate().filter_map(circuit).collect()
 }
 
 fn worker(slot: usize, block: &shm::workers::WorkerBlock, node: &Node<'_>) -> Option<Worker> {

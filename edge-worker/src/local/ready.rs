@@ -1,15 +1,17 @@
 //! `/ready`, `/health/ready`: should a load balancer send clients here?
 //!
 //! Ready is: the node serves, no worker's loop is stalled, every worker has the first public keys, it knows what was
-//! revoked, and every dependency of READY_DEPENDENCIES that this edge has can be reached. A node that runs alone
-//! follows nobody and has no Redis.
+//! revoked, and every dependency of READY_DEPENDENCIES that this edge has can be reached, its circuit not open. A node
+//! that runs alone follows nobody and has no Redis.
 
 use super::{Node, answer};
 use crate::config::Dependency;
+use crate::telemetry::labels::CircuitPosition;
 use serde::Serialize;
 use shm::readiness::{Check, NodePhase, State};
 use shm::revocations::Completeness;
 use shm::workers::{Phase, WorkerBlock};
+use std::collections::BTreeMap;
 
 /// A worker without a heartbeat for this long is stalled.
 pub const STALLED_MS: u64 = 5_000;
@@ -27,7 +29,7 @@ pub fn ready(node: &Node<'_>, body: &mut Vec<u8>) -> u16 {
         status: if error.is_none() { "ready" } else { "not ready" },
         error,
         checks: Checks::of(node),
-        circuit_breakers: Breakers {},
+        circuit_breakers: node.circuits(),
     };
     answer(if error.is_none() { 200 } else { 503 }, &answer_body, body)
 }
@@ -53,15 +55,29 @@ pub fn obstacle(node: &Node<'_>) -> Option<&'static str> {
         return Some("the public keys have not reached every worker");
     }
     for dependency in node.dependencies {
-        let (check, error) = match dependency {
-            Dependency::Redis => (Some(Check::Redis), "redis is unreachable"),
-            Dependency::Auth => (node.service("auth").map(Check::Service), "auth-service is unreachable"),
-            Dependency::Venue => (node.service("venue").map(Check::Service), "venue-service is unreachable"),
+        let (service, error, open) = match dependency {
+            Dependency::Redis => (None, "redis is unreachable", ""),
+            Dependency::Auth => {
+                (node.service("auth"), "auth-service is unreachable", "the circuit of auth-service is open")
+            }
+            Dependency::Venue => (
+                node.service("venue"),
+                "venue-service is unreachable",
+                "the circuit of venue-service is open",
+            ),
+        };
+        let check = match dependency {
+            Dependency::Redis => Some(Check::Redis),
+            Dependency::Auth | Dependency::Venue => service.map(Check::Service),
         };
         let reachable =
             check.is_some_and(|check| matches!(node.readiness.state(check).state, State::Ok | State::Slow));
         if !reachable {
             return Some(error);
+        }
+        let circuit = service.and_then(|service| node.circuit(usize::from(service)));
+        if circuit.is_some_and(|view| CircuitPosition::of(view.position) == CircuitPosition::Open) {
+            return Some(open);
         }
     }
     None
@@ -77,31 +93,27 @@ struct Draining {
 }
 
 #[derive(Serialize)]
-struct Ready {
+struct Ready<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
-    checks: Checks,
+    checks: Checks<'a>,
     #[serde(rename = "circuitBreakers")]
-    circuit_breakers: Breakers,
+    circuit_breakers: BTreeMap<&'a str, &'static str>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Checks {
+struct Checks<'a> {
     redis: &'static str,
     auth_service: &'static str,
     venue_service: &'static str,
     memory: &'static str,
-    circuit_breakers: Breakers,
+    circuit_breakers: BTreeMap<&'a str, &'static str>,
 }
 
-/// Service to state; empty as long as the edge has no breakers.
-#[derive(Serialize)]
-struct Breakers {}
-
-impl Checks {
-    fn of(node: &Node<'_>) -> Self {
+impl<'a> Checks<'a> {
+    fn of(node: &Node<'a>) -> Self {
         let service = |name: &str| {
             let state = node.service(name).map(|index| node.readiness.state(Check::Service(index)).state);
             match state {
@@ -119,7 +131,7 @@ impl Checks {
             auth_service: service("auth"),
             venue_service: service("venue"),
             memory: if node.memory_bytes() > MEMORY_WARNING_BYTES { "warning" } else { "ok" },
-            circuit_breakers: Breakers {},
+            circuit_breakers: node.circuits(),
         }
     }
 }

@@ -19,6 +19,7 @@ const VENUE: Check = Check::Service(1);
 struct Bench {
     region: SupervisorRegion,
     services: Vec<Service>,
+    names: Vec<u16>,
     dependencies: Vec<Dependency>,
     revocations: Option<Completeness>,
 }
@@ -51,7 +52,7 @@ impl Bench {
         });
         // As the settings of a node without Redis are read.
         let dependencies = vec![Dependency::Auth, Dependency::Venue];
-        Bench { region, services: services.into(), dependencies, revocations: None }
+        Bench { region, services: services.into(), names: vec![1, 2, 3], dependencies, revocations: None }
     }
 
     /// The same with a Redis that answers.
@@ -77,6 +78,8 @@ impl Bench {
             revocations: self.revocations,
             workers: &self.region.shared().workers,
             services: &self.services,
+            breakers: &self.region.shared().breakers,
+            names: &self.names,
             dependencies: &self.dependencies,
             now_ms: NOW_MS,
             wall_ms: WALL_MS,
@@ -109,9 +112,9 @@ fn a_node_whose_dependencies_answer_is_ready() {
             "authService": "ok",
             "venueService": "ok",
             "memory": "ok",
-            "circuitBreakers": {},
+            "circuitBreakers": { "auth": "closed", "venue": "closed", "event": "closed" },
         },
-        "circuitBreakers": {},
+        "circuitBreakers": { "auth": "closed", "venue": "closed", "event": "closed" },
     });
     assert_eq!(Bench::new().ready(), (200, expected));
 }
@@ -282,4 +285,34 @@ fn a_node_whose_first_keys_are_still_to_be_fetched_is_not_ready() {
     assert_eq!((status, &body["error"]), (503, &error), "the supervisor knows of them first");
     bench.region.shared().workers[2].set_public_keys(1);
     assert_eq!(bench.ready().0, 200);
+}
+
+#[test]
+fn an_open_circuit_shows_and_that_of_a_dependency_makes_the_node_not_ready() {
+    let bench = Bench::new();
+    let breaker = |name: u16| {
+        let name = shm::names::NameId::new(name).expect("not zero");
+        bench.region.shared().breakers.of(name).expect("there is room")
+    };
+    let detail = || read(|body| health(&bench.node(), Detail::Full, body)).1;
+    breaker(3).force_open().expect("nobody else changes it");
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["circuitBreakers"]["event"]), (200, &json!("open")), "nothing depends on it");
+    assert_eq!(detail()["status"], "degraded");
+    let circuit =
+        json!({"state": "open", "held": true, "calls": 0, "failures": 0, "retries": 0, "leftMs": 0});
+    assert_eq!(detail()["circuitBreakers"]["event"], circuit);
+    let event = |body: &mut Vec<u8>| service_health(&bench.node(), ServiceId(2), body);
+    bench.set(Check::Service(2), State::Ok);
+    assert_eq!(read(event), (503, json!({"status": "down", "service": "event"})));
+    breaker(3).reset().expect("nobody else changes it");
+    assert_eq!(detail()["status"], "ok");
+    assert_eq!(read(event).0, 200);
+
+    breaker(2).force_open().expect("nobody else changes it");
+    let (status, body) = bench.ready();
+    assert_eq!((status, &body["error"]), (503, &json!("the circuit of venue-service is open")));
+    breaker(2).force_closed().expect("nobody else changes it");
+    breaker(1).force_open().expect("nobody else changes it");
+    assert_eq!(bench.ready().1["error"], "the circuit of auth-service is open");
 }

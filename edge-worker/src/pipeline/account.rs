@@ -7,6 +7,7 @@ use super::address::Claimed;
 use super::audit;
 use super::authenticate::Principal;
 use super::authorise::Grant;
+use super::circuit::Passage;
 use super::parse::RequestIds;
 use super::rejection::Rejection;
 use super::target_tenant::TargetTenant;
@@ -23,6 +24,7 @@ use crate::telemetry::log::{AccessLine, AccessRecord, RECORD_WORDS_MAX};
 use crate::telemetry::metrics::meters::Outcome;
 use crate::telemetry::security_events::{EventSet, SecurityEvent};
 use crate::worker::Worker;
+use shm::breakers::Outcome as Verdict;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -182,6 +184,11 @@ impl Ledger {
         self.venue = venue();
     }
 
+    /// Tells the service's breaker how the call went, and gives the place in flight back.
+    pub fn settle(&self, passage: Passage, verdict: Verdict) {
+        passage.settle(verdict);
+    }
+
     /// Writes the ending down. `bytes` is the buffer the request's head was parsed from.
     pub fn close(mut self, ending: Ending, bytes: &[u8]) {
         self.write(ending, bytes);
@@ -240,6 +247,11 @@ impl Ledger {
         match rejection {
             Rejection::Forbidden(denial) => meters.denied(denial),
             Rejection::CrossTenant => meters.cross_tenant(),
+            Rejection::CircuitOpen { .. } => {
+                if let Some(service) = self.service {
+                    meters.left_alone(usize::from(service.0));
+                }
+            }
             _ => {}
         }
         if let Some(event) = SecurityEvent::of(rejection) {

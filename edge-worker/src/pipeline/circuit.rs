@@ -1,37 +1,139 @@
-//! Last gate before a service: does the edge have room for one more request to it?
+//! Circuit: does the edge have room for one more request, and is its service to be asked at all?
 //!
-//! The breakers of the services join here; today it is the worker's cap on requests in flight.
+//! The breaker of a service stands in the region, one for all workers of the node. What a call says of its service's
+//! health is told to it once, by [`Passage::settle`]; `account` alone calls that, but for a probe, whose word is wanted
+//! as soon as its answer begins.
 
-use crate::config::services::ServiceId;
+use crate::clock;
+use crate::config::routes::{Row, Target};
+use crate::config::services::{Service, ServiceId};
 use crate::pipeline::rejection::Rejection;
+use crate::telemetry::labels::{CircuitPosition, Downstream};
 use crate::worker::Worker;
+use shm::breakers::{Admission, Breaker, Outcome, Parameters, Permit, WAIT_MS_MAX};
+use shm::layout::Shared;
+use shm::names::NameId;
+use std::cell::Cell;
 use std::rc::Rc;
 
-/// Permission to call a service, returned when it is dropped, however the request ends.
+/// The breakers of the services, by [`ServiceId`].
+pub struct Circuits {
+    circuits: Vec<Option<Circuit>>,
+}
+
+struct Circuit {
+    breaker: &'static Breaker,
+    parameters: Parameters,
+}
+
+/// Permission to call a service, returned when it is dropped, however the request ends. A permit of the breaker that
+/// nobody settled says nothing about the service.
 pub struct Passage {
     worker: Rc<Worker>,
     service: Option<ServiceId>,
+    permit: Cell<Option<Permit>>,
+    role: Role,
 }
 
-/// Takes a place in flight.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Ordinary,
+    /// The only call of the node while the circuit is half-open.
+    Probe,
+}
+
+impl Circuits {
+    /// `names` are those of the services, in their order.
+    #[must_use]
+    pub fn new(shared: &'static Shared, services: &[Service], rows: &[Row], names: &[u16]) -> Circuits {
+        let circuits = services.iter().zip(names).zip(0..).map(|((service, name), index)| {
+            let breaker = shared.breakers.of(NameId::new(*name)?)?;
+            Some(Circuit { breaker, parameters: parameters(service, rows, ServiceId(index)) })
+        });
+        Circuits { circuits: circuits.collect() }
+    }
+
+    fn of(&self, service: ServiceId) -> Option<&Circuit> {
+        self.circuits.get(usize::from(service.0))?.as_ref()
+    }
+}
+
+/// Takes a place in flight, and asks the service's breaker.
 ///
 /// # Errors
-/// `Overloaded` at the cap.
+/// `Overloaded` at the cap, `CircuitOpen` while the service is left alone.
 pub fn enter(worker: &Rc<Worker>, service: Option<ServiceId>) -> Result<Passage, Rejection> {
     let in_flight = worker.load.in_flight.get();
     if in_flight >= worker.settings.limits.in_flight_max {
         return Err(Rejection::Overloaded);
     }
+    let circuit = service.and_then(|service| worker.circuits.of(service));
+    // The wheel may be late: then a client waits a moment longer than it has to, but not longer than anybody.
+    let admission = circuit.map(|circuit| (circuit.admit(worker), circuit.parameters.reset_ms));
+    let (permit, role) = match admission {
+        None => (None, Role::Ordinary),
+        Some((Admission::Pass(permit), _)) => (Some(permit), Role::Ordinary),
+        Some((Admission::Probe(permit), _)) => {
+            worker.meters.circuit_changed(service, CircuitPosition::HalfOpen);
+            (Some(permit), Role::Probe)
+        }
+        Some((Admission::Refused { retry_after_ms }, reset_ms)) => {
+            return Err(open(retry_after_ms.min(reset_ms)));
+        }
+    };
     worker.load.in_flight.set(in_flight + 1);
     worker.block.requests_in_flight_add();
     if let Some(service) = service {
         worker.block.in_flight_add(usize::from(service.0));
     }
-    Ok(Passage { worker: Rc::clone(worker), service })
+    Ok(Passage { worker: Rc::clone(worker), service, permit: Cell::new(permit), role })
+}
+
+/// What an answer, or the lack of one, says of a service's health (platform section 1). `sheds`: it came with
+/// `Retry-After`.
+#[must_use]
+pub fn verdict(outcome: Downstream, sheds: bool) -> Outcome {
+    match outcome {
+        Downstream::ConnectError | Downstream::Timeout | Downstream::Reset => Outcome::Failure,
+        Downstream::Status(503) if sheds => Outcome::Neutral,
+        Downstream::Status(500 | 502 | 503 | 504) => Outcome::Failure,
+        Downstream::Status(501) | Downstream::Aborted | Downstream::BreakerOpen => Outcome::Neutral,
+        Downstream::Status(_) => Outcome::Success,
+    }
+}
+
+impl Circuit {
+    fn admit(&self, worker: &Worker) -> Admission {
+        self.breaker.admit(&self.parameters, worker.wheel.now().0)
+    }
+}
+
+impl Passage {
+    /// Tells the breaker how the call went. The first word counts.
+    pub fn settle(&self, outcome: Outcome) {
+        let Some((permit, service)) = self.permit.take().zip(self.service) else { return };
+        let Some(circuit) = self.worker.circuits.of(service) else { return };
+        // By an exact clock: an open circuit is to be left alone for all of its time.
+        let now_ms = match outcome {
+            Outcome::Failure => clock::now().millis().0,
+            Outcome::Success | Outcome::Neutral => self.worker.wheel.now().0,
+        };
+        if let Some(transition) = circuit.breaker.record(permit, outcome, &circuit.parameters, now_ms) {
+            self.worker.meters.circuit_changed(Some(service), CircuitPosition::after(transition));
+        }
+    }
+
+    /// The answer's head is here: a probe has found out what it is for, however long the body takes.
+    pub fn answered(&self, status: u16, sheds: bool) {
+        if self.role == Role::Probe {
+            self.settle(verdict(Downstream::Status(status), sheds));
+        }
+    }
 }
 
 impl Drop for Passage {
     fn drop(&mut self) {
+        self.settle(Outcome::Neutral);
         let load = &self.worker.load;
         load.in_flight.set(load.in_flight.get() - 1);
         self.worker.block.requests_in_flight_sub();
@@ -40,3 +142,26 @@ impl Drop for Passage {
         }
     }
 }
+
+/// A prober that was killed keeps its permit for longer than any call may take until its answer's head is here.
+fn parameters(service: &Service, rows: &[Row], id: ServiceId) -> Parameters {
+    let is_its = |row: &&Row| matches!(row.target, Target::Service { service, .. } if service == id);
+    let timeouts = rows.iter().filter(is_its).filter_map(|row| row.timeout_ms);
+    let longest_ms = timeouts.fold(service.read_timeout_ms.max(service.write_timeout_ms), u64::max);
+    Parameters {
+        error_percent: service.breaker.error_percent,
+        volume: service.breaker.volume,
+        reset_ms: service.breaker.reset_ms,
+        probe_ms: longest_ms.saturating_add(PROBE_GRACE_MS).min(WAIT_MS_MAX),
+    }
+}
+
+fn open(retry_after_ms: u64) -> Rejection {
+    let retry_after_s = u16::try_from(retry_after_ms.div_ceil(1_000)).unwrap_or(u16::MAX).max(1);
+    Rejection::CircuitOpen { retry_after_s }
+}
+
+const PROBE_GRACE_MS: u64 = 1_000;
+
+#[cfg(test)]
+mod tests;

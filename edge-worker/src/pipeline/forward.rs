@@ -8,7 +8,7 @@ use super::api_key::VenueKey;
 use super::authenticate;
 use super::authorise::Grant;
 use super::body::Buffered;
-use super::circuit::Passage;
+use super::circuit::{self, Passage};
 use super::door::Admission;
 use super::parse::Request;
 use super::rejection::Rejection;
@@ -178,10 +178,11 @@ pub async fn forward(
         idle_ms: granted.idle_ms,
         reply: &reply,
         confirmation: confirmation.as_ref(),
+        passage: &passage,
     };
     let started = clock::now();
     let exchanged = exchange::exchange(stream, call, worker.means()).await;
-    drop(passage);
+    ledger.settle(passage, circuit::verdict(outcome(&exchanged), exchanged.sheds));
     let after = conclude(worker, connection, head, ledger, (&exchanged, started), persistence).await;
     connection.consume(consumed, if buffered.is_some() { &surplus } else { &exchanged.surplus });
     after

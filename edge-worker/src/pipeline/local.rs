@@ -27,7 +27,7 @@ pub async fn answer(
     asker: Asker<'_>,
     local: Local,
 ) -> After {
-    let node = Node::new(worker.authority, &worker.shared.workers, &worker.settings);
+    let node = Node::new(worker.authority, worker.shared, &worker.settings);
     let mut body = worker.buffers.head();
     let status = match local {
         Local::Live => live::live(&mut body),
@@ -70,7 +70,7 @@ pub async fn scrape(
     ledger: Ledger,
     asker: Asker<'_>,
     head_bytes: usize,
-    _passage: Passage,
+    passage: Passage,
 ) -> After {
     debug_assert!(head_bytes <= connection.inbound.len());
     let mut request = worker.buffers.head();
@@ -89,6 +89,7 @@ pub async fn scrape(
         idle_ms: SCRAPE_MS,
         reply: &reply,
         confirmation: None,
+        passage: &passage,
     };
     let exchanged = exchange::exchange(&mut connection.stream, call, worker.means()).await;
     let status = exchanged.upstream_status.unwrap_or(CLIENT_GONE_STATUS);

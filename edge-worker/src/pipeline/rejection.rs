@@ -46,6 +46,10 @@ pub enum Rejection {
     UpstreamTimeout,
     /// An access decision needs a service that cannot be asked.
     CheckUnavailable,
+    /// The service failed too often lately and is left alone for so long.
+    CircuitOpen {
+        retry_after_s: u16,
+    },
     Overloaded,
     Draining,
 }
@@ -245,6 +249,12 @@ impl Rejection {
             Self::CheckUnavailable => {
                 unavailable("An access check is temporarily unavailable.", 5, Edge, "check_unavailable")
             }
+            Self::CircuitOpen { retry_after_s } => unavailable(
+                "The service is recovering from failures.",
+                retry_after_s,
+                Service,
+                "circuit_open",
+            ),
             Self::Overloaded => unavailable("The edge is at capacity.", 2, Edge, "overloaded"),
             Self::Draining => unavailable("The edge is restarting.", 2, Edge, "draining").closing(),
         }

@@ -7,6 +7,7 @@ use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
 use crate::pipeline::rejection::{Denial, Fault, Rejection};
 use crate::telemetry::security_events::SecurityEvent;
+use shm::breakers::{Position, Transition};
 
 /// How a call to a service ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Downstream {
     ConnectError,
     Timeout,
     Reset,
+    /// It was left alone.
+    BreakerOpen,
     /// The client left first.
     Aborted,
 }
@@ -32,6 +35,7 @@ impl Downstream {
             Self::ConnectError => Self::WORDS_START,
             Self::Timeout => Self::WORDS_START + 1,
             Self::Reset => Self::WORDS_START + 2,
+            Self::BreakerOpen => Self::WORDS_START + 3,
             Self::Aborted => Self::WORDS_START + 4,
         }
     }
@@ -40,6 +44,43 @@ impl Downstream {
     #[must_use]
     pub fn word(number: u16) -> Option<&'static str> {
         Self::WORDS.get(usize::from(number.checked_sub(Self::WORDS_START)?)).copied()
+    }
+}
+
+/// Where a service's circuit stands, for who watches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CircuitPosition {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+impl CircuitPosition {
+    pub const WORDS: &'static [&'static str] = &["closed", "open", "half-open"];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS.get(self as usize).copied().unwrap_or_default()
+    }
+
+    /// Where it stands; one that an operator holds counts as what it behaves like.
+    #[must_use]
+    pub fn of(position: Position) -> CircuitPosition {
+        match position {
+            Position::Closed | Position::ForcedClosed => Self::Closed,
+            Position::Open | Position::ForcedOpen => Self::Open,
+            Position::HalfOpen => Self::HalfOpen,
+        }
+    }
+
+    /// Where a change has led.
+    #[must_use]
+    pub fn after(transition: Transition) -> CircuitPosition {
+        match transition {
+            Transition::Opened | Transition::Reopened | Transition::ForcedOpen => Self::Open,
+            Transition::Closed | Transition::ForcedClosed | Transition::Reset => Self::Closed,
+        }
     }
 }
 
@@ -266,6 +307,7 @@ impl Reason {
             Rejection::InvalidTargetTenant => 25,
             Rejection::InvalidApiKey => 26,
             Rejection::CrossVenueKey => 27,
+            Rejection::CircuitOpen { .. } => 28,
         })
     }
 
@@ -334,6 +376,7 @@ impl Reason {
             25 => Rejection::InvalidTargetTenant,
             26 => Rejection::InvalidApiKey,
             27 => Rejection::CrossVenueKey,
+            28 => Rejection::CircuitOpen { retry_after_s: 1 },
             _ => return None,
         })
     }

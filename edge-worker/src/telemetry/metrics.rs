@@ -78,6 +78,9 @@ pub enum Metric {
     RevocationEntriesMalformed,
     RevocationSnapshots,
     LegacyTokensUnwatched,
+    CircuitBreakerState,
+    CircuitBreakerTransitions,
+    CircuitBreakerRejections,
 }
 
 /// How a metric behaves.
@@ -197,7 +200,7 @@ const _: () = {
         assert!(TABLE[index].labels.len() <= 3, "a series key holds three labels");
         index += 1;
     }
-    assert!(TABLE.len() == Metric::LegacyTokensUnwatched as usize, "every metric has a row");
+    assert!(TABLE.len() == Metric::CircuitBreakerRejections as usize, "every metric has a row");
 };
 
 #[cfg(test)]

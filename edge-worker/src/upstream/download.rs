@@ -6,11 +6,14 @@ use crate::clock::{self, Millis, Nanos};
 use crate::config::limits::{Limits, UPSTREAM_HEAD_BYTES_MAX};
 use crate::http::body::{self, Decoder};
 use crate::http::encode::{self, AnswerFacts, ClientFraming, HttpDate, Persistence};
-use crate::http::head::{HeadLimits, Progress as HeadProgress, ResponseFraming, ResponseHead, Version};
+use crate::http::head::{
+    HeadLimits, KnownHeader, Progress as HeadProgress, ResponseFraming, ResponseHead, Version,
+};
 use crate::http::method::Method;
 use crate::net::buffers::{Buffers, ROOM};
 use crate::net::io::{ReadEnd, Reader, SocketWheel, Writer};
 use crate::net::wheel::Reason;
+use crate::pipeline::circuit::Passage;
 use std::cell::{Cell, RefCell};
 
 /// What the edge says on the answer, whoever made it.
@@ -59,6 +62,7 @@ pub struct Plan<'p> {
     pub idle_ms: u64,
     pub reply: &'p Reply<'p>,
     pub confirmation: Option<&'p Confirmation<'p>>,
+    pub passage: &'p Passage,
     pub limits: &'p Limits,
     pub buffers: &'p Buffers,
     pub wheel: &'p SocketWheel,
@@ -100,6 +104,8 @@ pub struct Downloaded {
     pub until_close: bool,
     /// The body stopped coming.
     pub silent: bool,
+    /// The service said when to come back.
+    pub sheds: bool,
 }
 
 /// Reads one answer and passes it on.
@@ -126,9 +132,12 @@ pub async fn download(
                 closing: false,
                 until_close: false,
                 silent: false,
+                sheds: false,
             };
         }
     };
+    let sheds = head.status() == 503 && head.value(KnownHeader::RetryAfter, after(&input, ROOM)).is_some();
+    plan.passage.answered(head.status(), sheds);
     if let Some(confirmation) = plan.confirmation {
         Box::pin(confirmation.answered(head.status())).await;
     }
@@ -138,7 +147,8 @@ pub async fn download(
     } else {
         Persistence::Close
     };
-    pass_on(reader, writer, head, (input, head_bytes), persistence, (plan, progress)).await
+    let passed = pass_on(reader, writer, head, (input, head_bytes), persistence, (plan, progress)).await;
+    Downloaded { sheds, ..passed }
 }
 
 async fn read_head(
@@ -236,6 +246,7 @@ async fn pass_on(
         closing: persistence == Persistence::Close || until_close,
         until_close,
         silent: passing.silent,
+        sheds: false,
     }
 }
 

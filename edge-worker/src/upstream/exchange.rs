@@ -13,6 +13,7 @@ use crate::net::io::{SocketWheel, Stream};
 use crate::net::join::join;
 use crate::net::vigil::{Vigil, Vigils};
 use crate::net::wheel::{Reason, Timer};
+use crate::pipeline::circuit::Passage;
 use crate::pipeline::rejection::Rejection;
 use std::cell::Cell;
 use std::os::fd::RawFd;
@@ -37,6 +38,7 @@ pub struct Call<'c> {
     pub idle_ms: u64,
     pub reply: &'c Reply<'c>,
     pub confirmation: Option<&'c Confirmation<'c>>,
+    pub passage: &'c Passage,
 }
 
 /// What the worker lends to every exchange.
@@ -64,6 +66,8 @@ pub struct Exchanged {
     pub connected: bool,
     /// The service broke off by falling silent.
     pub silent: bool,
+    /// The service said when to come back.
+    pub sheds: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,6 +359,7 @@ fn settle(
         in_step: upload_end == UploadEnd::Done,
         connected: true,
         silent: downloaded.silent,
+        sheds: downloaded.sheds,
     }
 }
 
@@ -365,6 +370,7 @@ fn download_plan<'c>(call: &Call<'c>, means: Means<'c>) -> download::Plan<'c> {
         idle_ms: call.idle_ms,
         reply: call.reply,
         confirmation: call.confirmation,
+        passage: call.passage,
         limits: means.limits,
         buffers: means.buffers,
         wheel: means.wheel,
@@ -386,6 +392,7 @@ impl Exchanged {
             in_step,
             connected: false,
             silent: false,
+            sheds: false,
         }
     }
 }

@@ -5,7 +5,9 @@ use super::snapshot::{Distribution, Series, Snapshot, owned};
 use super::spool::Spool;
 use edge_worker::clock;
 use edge_worker::http::header_rules::StrippedHeader;
-use edge_worker::telemetry::labels::{DRIVERS, Downstream, REVOCATION_TABLES, Reason, method_word};
+use edge_worker::telemetry::labels::{
+    CircuitPosition, DRIVERS, Downstream, REVOCATION_TABLES, Reason, method_word,
+};
 use edge_worker::telemetry::metrics::{Definition, Kind, Metric, TABLE, Unit, Values};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
@@ -69,6 +71,7 @@ impl Scrape {
         scrape.derive_workers(shared, facts);
         scrape.derive_checks(authority, facts);
         scrape.derive_revocations(authority, facts);
+        scrape.derive_circuits(authority, shared);
         scrape.derive(Metric::BuildInfo, &[&facts.version, &facts.revision], 1.0);
         scrape.derive(Metric::ConfigInfo, &[&facts.config_hash], 1.0);
         scrape.derive(Metric::ConfigLastReload, &[], facts.config_applied_ms as f64 / 1000.0);
@@ -118,6 +121,16 @@ impl Scrape {
             };
             self.derive(Metric::HealthCheckStatus, &[name], reachable);
         }
+    }
+
+    fn derive_circuits(&mut self, authority: &'static Authority, shared: &Shared) {
+        let now_ms = clock::now().millis().0;
+        shared.breakers.each(|service, breaker| {
+            if let Some(name) = authority.names.text(service) {
+                let position = CircuitPosition::of(breaker.view(now_ms).position);
+                self.derive(Metric::CircuitBreakerState, &[&name], f64::from(position as u8));
+            }
+        });
     }
 
     fn derive_revocations(&mut self, authority: &Authority, facts: &Facts) {

@@ -5,12 +5,14 @@
 
 use super::{Metric, bucket};
 use crate::config::NameTable;
+use crate::config::services::ServiceId;
 use crate::http::header_rules::StrippedHeader;
 use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
 use crate::pipeline::rejection::{Denial, Rejection};
 use crate::telemetry::labels::{
-    Cache, CacheResult, ConnectionRefusal, Degraded, Downstream, LookupEnd, Phase, Reason, method_number,
+    Cache, CacheResult, CircuitPosition, ConnectionRefusal, Degraded, Downstream, LookupEnd, Phase, Reason,
+    method_number,
 };
 use crate::telemetry::security_events::SecurityEvent;
 use shm::counters::{CounterIndex, Counters, HistogramIndex, SeriesKey};
@@ -133,6 +135,21 @@ impl Meters {
         let key = |status| SeriesKey::new(Metric::DownstreamRequests.number(), service.name, status, 0);
         self.counters.add(meters.statuses.find(self.counters, outcome.number(), key), 1);
         self.observe(Metric::DownstreamRequestDuration, meters.duration, duration_ns);
+    }
+
+    /// A request for the service with this index was refused because its circuit is open.
+    pub fn left_alone(&self, service: usize) {
+        if let Some(service) = self.services.get(service) {
+            self.count(Metric::DownstreamRequests, service.name, Downstream::BreakerOpen.number(), 1);
+            self.count(Metric::CircuitBreakerRejections, service.name, 0, 1);
+        }
+    }
+
+    /// The circuit of a service changed.
+    pub fn circuit_changed(&self, service: Option<ServiceId>, to: CircuitPosition) {
+        if let Some(service) = service.and_then(|service| self.services.get(usize::from(service.0))) {
+            self.count(Metric::CircuitBreakerTransitions, service.name, to as u16, 1);
+        }
     }
 
     /// A call to the service with this index ran out of time.

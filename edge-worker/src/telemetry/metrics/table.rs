@@ -506,6 +506,27 @@ pub const TABLE: &[Definition] = &[
         &[],
         "Tokens whose older blacklist key was looked up once and is not looked up again, because too many are watched.",
     ),
+    plain(
+        Metric::CircuitBreakerState,
+        "gateway_circuit_breaker_state",
+        Gauge,
+        &[SERVICE],
+        "Circuit of each service: 0 closed, 1 open, 2 half-open. One that an operator holds counts as what it does.",
+    ),
+    plain(
+        Metric::CircuitBreakerTransitions,
+        "gateway_circuit_breaker_transitions_total",
+        Counter,
+        &[SERVICE, label("to", Values::Words(labels::CircuitPosition::WORDS))],
+        "Changes of circuits; of half-open ones, each probe.",
+    ),
+    plain(
+        Metric::CircuitBreakerRejections,
+        "gateway_circuit_breaker_rejections_total",
+        Counter,
+        &[SERVICE],
+        "Requests refused because the circuit of their service was open.",
+    ),
 ];
 
 const fn plain(

@@ -1,0 +1,181 @@
+//! The circuits of the services: one a service for all workers of a node, open when the service fails too often.
+
+use crate::harness::{Backend, Command, Edge, Gate, Script, Token, eventually, holds_within};
+use edge_worker::config::services::SERVICES;
+use std::time::{Duration, Instant};
+
+/// A row of each service that an administrator may use.
+const ROWS: [(&str, &str, &str); 19] = [
+    ("auth", "GET", "/api/v1/auth/me"),
+    ("venue", "GET", "/api/v1/venues"),
+    ("event", "GET", "/api/v1/events"),
+    ("ticket", "GET", "/api/v1/tickets"),
+    ("payment", "GET", "/api/v1/refunds/1"),
+    ("marketplace", "GET", "/api/v1/marketplace/listings"),
+    ("analytics", "GET", "/api/v1/analytics/predictions"),
+    ("notification", "GET", "/api/v1/notifications/status/1"),
+    ("integration", "GET", "/api/v1/integrations/list"),
+    ("compliance", "GET", "/api/v1/compliance/documents"),
+    ("queue", "GET", "/api/v1/queue/list"),
+    ("search", "GET", "/api/v1/search"),
+    ("file", "GET", "/api/v1/files/download/1"),
+    ("monitoring", "GET", "/api/v1/monitoring/alerts"),
+    ("blockchain", "GET", "/api/v1/blockchain/1"),
+    ("order", "GET", "/api/v1/orders"),
+    ("scanning", "GET", "/api/v1/scanning/qr/status/1"),
+    ("minting", "GET", "/api/v1/mint/jobs"),
+    ("transfer", "POST", "/api/v1/transfers/1/accept"),
+];
+
+const RESET_MS: u64 = 700;
+
+fn edge(backend: &Backend) -> Edge {
+    let reset = RESET_MS.to_string();
+    Command::run(backend).workers(2).set("CIRCUIT_BREAKER_RESET_TIMEOUT", &reset).start()
+}
+
+fn admin() -> String {
+    Token::of_role("admin").build()
+}
+
+fn fetch(edge: &Edge, token: &str, (method, path): (&str, &str)) -> crate::harness::Response {
+    edge.client().request(method, path).bearer(token).send()
+}
+
+/// Requests of clients: the node's own look at a service's health is none.
+fn hits(backend: &Backend) -> usize {
+    backend.received().iter().filter(|received| !received.target().contains("/health")).count()
+}
+
+fn state(edge: &Edge, service: &str) -> f64 {
+    edge.metrics().value("gateway_circuit_breaker_state", &[("service", service)])
+}
+
+#[test]
+fn each_of_the_nineteen_opens_fails_fast_tries_once_and_recovers() {
+    let backend = Backend::start();
+    let edge = edge(&backend);
+    let token = admin();
+    for (service, method, path) in ROWS {
+        let row = (method, path);
+        let volume = SERVICES.iter().find(|row| row.name == service).expect("one of them").breaker.volume;
+        backend.script("/", Script::answer(500, &[], ""));
+        let before = hits(&backend);
+        let opened = Instant::now();
+        for _ in 0..volume {
+            fetch(&edge, &token, row).expect_status(500);
+        }
+        let refused = fetch(&edge, &token, row);
+        refused.expect_problem(503, "SERVICE_UNAVAILABLE");
+        assert_eq!(refused.header("retry-after"), Some("1"), "{service}");
+        assert_eq!(
+            hits(&backend) - before,
+            usize::from(volume),
+            "{service} is left alone from its volume on"
+        );
+        assert_eq!(state(&edge, service), 1.0, "{service}");
+
+        let gate = Gate::new();
+        backend.script("/", Script::gated(&gate));
+        let mut probers: Vec<_> = Vec::new();
+        eventually("a probe is let through", || {
+            let mut client = edge.client();
+            client.request(method, path).bearer(&token).send_only();
+            probers.push(client);
+            (hits(&backend) - before > usize::from(volume)).then_some(())
+        });
+        assert!(opened.elapsed() >= Duration::from_millis(RESET_MS), "{service} was tried too early");
+        for _ in 0..8 {
+            fetch(&edge, &token, row).expect_status(503);
+        }
+        assert_eq!(state(&edge, service), 2.0, "{service} is half-open");
+        assert_eq!(
+            hits(&backend) - before,
+            usize::from(volume) + 1,
+            "one probe over both workers: {service}"
+        );
+        gate.open();
+        eventually("the circuit closes", || (state(&edge, service) == 0.0).then_some(()));
+        backend.script("/", Script::answer(200, &[], ""));
+        fetch(&edge, &token, row).expect_status(200);
+        for to in ["open", "half-open", "closed"] {
+            let labels = [("service", service), ("to", to)];
+            edge.counts("gateway_circuit_breaker_transitions_total", &labels, 1);
+        }
+    }
+}
+
+#[test]
+fn a_probe_that_fails_opens_again_for_the_whole_time() {
+    let backend = Backend::start().on("/", Script::answer(502, &[], ""));
+    let edge = edge(&backend);
+    let (token, row) = (admin(), ("GET", "/api/v1/search"));
+    for _ in 0..15 {
+        fetch(&edge, &token, row).expect_status(502);
+    }
+    fetch(&edge, &token, row).expect_status(503);
+    eventually("the probe", || (fetch(&edge, &token, row).status == 502).then_some(()));
+    let reopened = Instant::now();
+    let early = || reopened.elapsed() < Duration::from_millis(RESET_MS - 50) && hits(&backend) > 16;
+    let tried = holds_within(Duration::from_millis(RESET_MS - 100), || {
+        fetch(&edge, &token, row).expect_status(503);
+        early()
+    });
+    assert!(!tried, "tried again after {:?}", reopened.elapsed());
+    edge.counts("gateway_circuit_breaker_transitions_total", &[("service", "search"), ("to", "open")], 2);
+}
+
+#[test]
+fn what_the_service_is_not_to_blame_for_does_not_open_its_circuit() {
+    let backend = Backend::start();
+    let edge = edge(&backend);
+    let token = admin();
+    let row = ("GET", "/api/v1/tickets");
+    let scripts = [
+        (404, Script::answer(404, &[], "")),
+        (501, Script::answer(501, &[], "")),
+        (503, Script::answer(503, &[("retry-after", "1")], "")),
+        (429, Script::answer(429, &[("retry-after", "1")], "")),
+    ];
+    for (status, script) in scripts {
+        backend.script("/", script);
+        for _ in 0..30 {
+            fetch(&edge, &token, row).expect_status(status);
+        }
+    }
+    backend.script("/", Script::hanging());
+    for _ in 0..30 {
+        let (mut client, before) = (edge.client(), hits(&backend));
+        client.request("GET", row.1).bearer(&token).send_only();
+        eventually("it is in flight", || (hits(&backend) > before).then_some(()));
+        client.vanish();
+    }
+    backend.script("/", Script::answer(200, &[], ""));
+    fetch(&edge, &token, row).expect_status(200);
+    assert_eq!(state(&edge, "ticket"), 0.0);
+}
+
+#[test]
+fn a_service_without_an_answer_opens_its_circuit_and_no_other_one() {
+    let (dead, backend) = (Backend::named("dead"), Backend::start());
+    let url = dead.url();
+    drop(dead);
+    let command = Command::run(&backend).workers(2).service_url("search", &url);
+    let edge = command.set("CIRCUIT_BREAKER_VOLUME_THRESHOLD_SEARCH", "5").start();
+    let token = admin();
+    for _ in 0..5 {
+        let refused = fetch(&edge, &token, ("GET", "/api/v1/search"));
+        assert_eq!(refused.header("retry-after"), Some("5"), "{}", refused.text());
+    }
+    let refused = fetch(&edge, &token, ("GET", "/api/v1/search"));
+    assert_eq!(refused.header("retry-after"), Some("60"), "the whole reset time");
+    edge.counts("gateway_circuit_breaker_rejections_total", &[("service", "search")], 1);
+    let calls = [("service", "search"), ("status", "breaker_open")];
+    edge.counts("gateway_downstream_requests_total", &calls, 1);
+    fetch(&edge, &token, ("GET", "/api/v1/tickets")).expect_status(200);
+    let ready = edge.get("/ready").json();
+    assert_eq!(ready["circuitBreakers"]["search"], "open");
+    assert_eq!(ready["circuitBreakers"]["ticket"], "closed");
+    assert_eq!(edge.get("/health").json()["status"], "degraded");
+    assert_eq!(edge.get("/api/v1/search/health").status, 503);
+}
