@@ -49,6 +49,21 @@ fn a_live_user_passes_and_is_looked_up_once_for_all_workers() {
 }
 
 #[test]
+fn a_look_up_carries_the_ids_of_the_request_that_caused_it() {
+    for (sent, correlation) in [(Some("order-17"), "order-17"), (None, "request-1")] {
+        let (auth, _services, edge) = edge_with(record(TENANT, "customer", "ACTIVE"));
+        let mut client = edge.client();
+        let request = client.request("GET", ROW).bearer(&Token::valid().build());
+        let request = request.header("x-request-id", "request-1");
+        let request = sent.into_iter().fold(request, |request, id| request.header("x-correlation-id", id));
+        request.send().expect_status(200);
+        let asked = auth.last();
+        assert_eq!(asked.header("x-request-id"), Some("request-1"));
+        assert_eq!(asked.header("x-correlation-id"), Some(correlation));
+    }
+}
+
+#[test]
 fn a_user_that_is_suspended_banned_or_deleted_gets_no_further() {
     for status in ["SUSPENDED", "banned", "Deleted"] {
         let (_auth, services, edge) = edge_with(record(TENANT, "customer", status));

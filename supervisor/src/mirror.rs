@@ -121,6 +121,9 @@ impl Mirror {
                 let source = if id.is_some() { RevocationSource::Stream } else { RevocationSource::Snapshot };
                 // A full table has said so itself, in a critical event.
                 let _ = self.apply(&event, source);
+                if let (Event::ForgetUser { tenant, sub }, Some(shared)) = (event, self.shared.clone()) {
+                    drop(tokio::spawn(forget(shared, tenant, sub)));
+                }
                 if let Some(id) = id {
                     revocations.set_last_applied(writer, StreamId { ms: id.ms, seq: id.sequence });
                 }
@@ -165,6 +168,13 @@ impl Mirror {
                 }
             }
         }
+    }
+}
+
+/// Without Redis its record goes with its time, which is 300 s.
+async fn forget(shared: SharedCache, tenant: String, subject: String) {
+    if let Err(fault) = shared.forget_user(&tenant, &subject).await {
+        tracing::warn!(%fault, "Redis keeps the record of a user that is to be forgotten until it ends");
     }
 }
 

@@ -90,6 +90,9 @@ pub struct Person {
     /// The value of `X-Forwarded-For`.
     pub forwarded_for: String,
     pub request_id: String,
+    /// Empty if it is the request id.
+    #[serde(default)]
+    pub correlation_id: String,
     pub traceparent: String,
 }
 

@@ -324,11 +324,14 @@ fn reads_as_user(worker: &Worker, request: &parse::Request<'_>, matched: &route:
 
 /// Whom the supervisor asks about, and on whose behalf.
 fn person(principal: &Principal, ledger: &Ledger, (claimed, bytes): (&Claimed, &[u8])) -> Person {
+    let (request, correlation) = (ledger.ids.request.text(bytes), ledger.ids.correlation.text(bytes));
+    let own = if correlation == request { b"" } else { correlation };
     Person {
         tenant: principal.tenant().to_owned(),
         subject: principal.subject().to_owned(),
         forwarded_for: forward::forwarded_for(claimed),
-        request_id: String::from_utf8_lossy(ledger.ids.request.text(bytes)).into_owned(),
+        request_id: String::from_utf8_lossy(request).into_owned(),
+        correlation_id: String::from_utf8_lossy(own).into_owned(),
         traceparent: ledger.ids.trace.text().to_owned(),
     }
 }

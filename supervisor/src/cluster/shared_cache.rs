@@ -96,12 +96,19 @@ impl SharedCache {
         self.store(&user_key(tenant, user), at, &record, ttl).await
     }
 
-    /// Voids the record, for example when the edge saw the role change. Nodes hear of it by the event.
-    pub async fn forget_user(&self, tenant: &str, user: &str) -> Result<Event, CallFault> {
-        let mut command = redis::cmd("DEL");
-        command.arg(user_key(tenant, user));
-        self.0.connection.call(Operation::CacheWrite, command).await?;
-        Ok(Event::ForgetUser { tenant: tenant.to_owned(), sub: user.to_owned() })
+    /// Takes the user's record and list out of Redis, for nodes that start after the event and never hear of it. To be
+    /// called by every node once it does not count them any more itself: the last one removes what others still wrote.
+    pub async fn forget_user(&self, tenant: &str, user: &str) -> Result<(), CallFault> {
+        let delete = |key| {
+            let mut command = redis::cmd("DEL");
+            command.arg(key);
+            command
+        };
+        let commands = [user_key(tenant, user), list_key(tenant, user)].map(delete);
+        for reply in self.0.connection.batch(Operation::CacheWrite, commands.into()).await? {
+            reply?;
+        }
+        Ok(())
     }
 
     /// The decision, and the venue's generation now: to be kept before venue-service is asked, and stored with its

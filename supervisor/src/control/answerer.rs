@@ -185,8 +185,10 @@ fn service<'s>(services: &'s [Service], name: &'static str) -> Result<&'s Servic
 }
 
 fn asker(user: Person) -> Asker {
+    let correlation_id =
+        if user.correlation_id.is_empty() { user.request_id.clone() } else { user.correlation_id };
     Asker {
-        correlation_id: user.request_id.clone(),
+        correlation_id,
         request_id: user.request_id,
         traceparent: user.traceparent,
         tracestate: String::new(),

@@ -8,6 +8,7 @@ fn person() -> Person {
         subject: "u".into(),
         forwarded_for: "192.0.2.1".into(),
         request_id: "r".into(),
+        correlation_id: "c".into(),
         traceparent: "p".into(),
     }
 }

@@ -19,6 +19,7 @@ fn question(subject: &str) -> Question {
         subject: subject.to_owned(),
         forwarded_for: text(),
         request_id: text(),
+        correlation_id: text(),
         traceparent: text(),
     };
     Question::User { user }

@@ -49,8 +49,9 @@ async fn a_user_record_is_shared_with_its_time() {
     let unknown = Found::Hit(Cached { value: None, at: at + 100 });
     assert_eq!(b.user("t", "nobody").await.expect("Redis is up"), unknown);
     assert_eq!(server.command(&["TTL", "cache:user:t:nobody"]), ":30\r\n");
-    let event = a.forget_user("t", "u").await.expect("Redis is up");
-    assert_eq!(event, Event::ForgetUser { tenant: "t".into(), sub: "u".into() });
+    a.store_list("t", "u", at, &[]).await.expect("Redis is up");
+    a.forget_user("t", "u").await.expect("Redis is up");
+    assert_eq!(server.command(&["EXISTS", "cache:user:t:u", "cache:venue:list:t:u"]), ":0\r\n");
     assert_eq!(b.user("t", "u").await.expect("Redis is up"), Found::Miss);
     assert_eq!(forged(&b), 0);
 }
