@@ -26,6 +26,7 @@ fn a_row_that_wants_to_be_sure_asks_redis_while_the_mirror_may_lack_something() 
 "#;
     let edge = edge(Command::run(&backend).set("REDIS_URL", &redis.url()), table);
     let (token, other) = (Token::valid().build(), Token::valid().claim("jti", OTHER_JTI).build());
+    eventually("the mirror is complete", || (edge.ask_admin("/ready").status == 200).then_some(()));
     edge.fetch_as(&token, SURE).expect_status(200);
     edge.counts("gateway_lookups_total", &[("question", "revoked")], 0);
 
