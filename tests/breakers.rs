@@ -179,3 +179,17 @@ fn a_service_without_an_answer_opens_its_circuit_and_no_other_one() {
     assert_eq!(edge.get("/health").json()["status"], "degraded");
     assert_eq!(edge.get("/api/v1/search/health").status, 503);
 }
+
+#[test]
+fn calls_of_clients_and_of_the_edge_itself_pass_the_same_circuit() {
+    let auth = Backend::named("auth").on("/", Script::answer(500, &[], ""));
+    let services = Backend::start();
+    let command = Command::run(&services).service("auth", &auth).set("AUTH_USER_CHECK", "always");
+    let edge = command.set("S2S_SERVICE_TOKEN", "a-fixed-service-token").start();
+    let login = || edge.client().request("POST", "/api/v1/auth/login").body("{}").send().status;
+    let opened = (0..30).find(|_| login() == 503);
+    assert_eq!(opened, Some(20), "auth-service's volume");
+    let before = hits(&auth);
+    edge.fetch_as(&admin(), "/api/v1/tickets").expect_status(503);
+    assert_eq!(hits(&auth), before, "whom nobody calls, the edge does not ask about users");
+}

@@ -3,11 +3,12 @@
 //! One thread: the block has one writer.
 
 use crate::cluster::operation::{Operation, OperationEnd};
-use edge_worker::telemetry::labels::{Cache, RevocationSource, SharedRead};
+use edge_worker::telemetry::labels::{Cache, CircuitPosition, RevocationSource, SharedRead};
 use edge_worker::telemetry::metrics::{Metric, bucket};
 use edge_worker::telemetry::security_events::SecurityEvent;
 use shm::Shared;
 use shm::counters::{Counters, SeriesKey};
+use shm::names::NameId;
 use std::time::Duration;
 
 /// A handle; all of them count into the same block.
@@ -77,6 +78,16 @@ impl Figures {
     /// A token is not watched for its older blacklist key.
     pub fn legacy_unwatched(self) {
         self.count(Metric::LegacyTokensUnwatched, 0, 0);
+    }
+
+    /// The circuit of a service changed.
+    pub fn circuit_changed(self, service: NameId, to: CircuitPosition) {
+        self.count(Metric::CircuitBreakerTransitions, service.number(), to as u16);
+    }
+
+    /// A call to the service was not made, because its circuit is open.
+    pub fn left_alone(self, service: NameId) {
+        self.count(Metric::CircuitBreakerRejections, service.number(), 0);
     }
 
     pub fn security_event(self, event: SecurityEvent) {

@@ -12,7 +12,7 @@ pub mod hmac;
 pub mod service_jwt;
 pub mod caller;
 pub mod patience;
-pub mod breaker;
+pub mod circuit;
 pub mod single_flight;
 pub mod outage;
 pub mod templates;

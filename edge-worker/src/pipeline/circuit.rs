@@ -143,8 +143,10 @@ impl Drop for Passage {
     }
 }
 
-/// A prober that was killed keeps its permit for longer than any call may take until its answer's head is here.
-fn parameters(service: &Service, rows: &[Row], id: ServiceId) -> Parameters {
+/// When the circuit of a service opens. A prober that was killed keeps its permit for longer than any call may take
+/// until its answer's head is here.
+#[must_use]
+pub fn parameters(service: &Service, rows: &[Row], id: ServiceId) -> Parameters {
     let is_its = |row: &&Row| matches!(row.target, Target::Service { service, .. } if service == id);
     let timeouts = rows.iter().filter(is_its).filter_map(|row| row.timeout_ms);
     let longest_ms = timeouts.fold(service.read_timeout_ms.max(service.write_timeout_ms), u64::max);

@@ -16,6 +16,7 @@ use crate::cluster::reads::Reads;
 use crate::export::security_log::SecurityLog;
 use crate::identity::asker::Asker;
 use crate::identity::auth_service::AuthService;
+use crate::identity::circuit::Circuit;
 use crate::identity::service_jwt::Unable;
 use crate::identity::venue_service::VenueService;
 use crate::keys::Keys;
@@ -84,9 +85,13 @@ impl Answerer {
         let identity: &IdentitySettings = &settings.identity;
         let worker = &settings.worker;
         let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        let circuit = |name: &'static str| {
+            let id = ServiceId::find(name).ok_or(AnswererFault::NoService(name))?;
+            Circuit::new(region.shared(), worker, id).ok_or(AnswererFault::NoService(name))
+        };
         Ok(Answerer {
-            auth: AuthService::new(service(&worker.services, "auth")?, identity)?,
-            venue: VenueService::new(service(&worker.services, "venue")?, identity),
+            auth: AuthService::new(service(&worker.services, "auth")?, identity, circuit("auth")?)?,
+            venue: VenueService::new(service(&worker.services, "venue")?, identity, circuit("venue")?),
             region,
             withdrawals,
             shared: Shared::new(reads.shared),

@@ -1,8 +1,8 @@
 //! auth-service: who a user is now, and whether a token still counts.
 
 use super::asker::Asker;
-use super::breaker::Parameters;
 use super::caller::{Answer, Caller, Question};
+use super::circuit::Circuit;
 use super::credential::Credential;
 use super::outage::{Alarm, Outage, Why};
 use super::patience::Patience;
@@ -93,13 +93,13 @@ pub enum TokenAnswer {
 
 impl AuthService {
     /// `service` is auth-service with its addresses resolved; fails if the private key is none.
-    pub fn new(service: &Service, settings: &IdentitySettings) -> Result<AuthService, Unable> {
+    pub fn new(
+        service: &Service,
+        settings: &IdentitySettings,
+        circuit: Circuit,
+    ) -> Result<AuthService, Unable> {
         let id = ServiceId::find("auth").expect("the table of services has it");
-        Self::with_patience(
-            Caller::new(id, service, Parameters::from(service.breaker)),
-            settings,
-            Patience::USER,
-        )
+        Self::with_patience(Caller::new(id, service, circuit), settings, Patience::USER)
     }
 
     fn with_patience(
@@ -119,12 +119,6 @@ impl AuthService {
             users: SingleFlight::new(in_flight.clone()),
             tokens: SingleFlight::new(in_flight),
         })
-    }
-
-    /// The caller, for its circuit.
-    #[must_use]
-    pub fn caller(&self) -> &Caller {
-        &self.inner.caller
     }
 
     /// At most 5 s. Equal questions at the same time are one.

@@ -2,11 +2,10 @@
 //! Redirects are never followed.
 
 use super::asker::Asker;
-use super::breaker::{Breaker, Outcome, Parameters, Passage, State};
+use super::circuit::Circuit;
 use super::credential::{Credential, Subject};
 use super::outage::{Alarm, Outage, Why};
 use super::patience::{Failure, FailureKind, Patience};
-use edge_worker::clock;
 use edge_worker::config::services::{Service, ServiceId};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -15,6 +14,7 @@ use hyper::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use shm::breakers::Outcome;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -41,6 +41,7 @@ pub struct Caller {
     name: String,
     endpoints: Vec<Endpoint>,
     pool: Pool<HttpConnector, Full<Bytes>>,
+    circuit: Circuit,
     state: Mutex<Changing>,
 }
 
@@ -51,7 +52,6 @@ struct Endpoint {
 }
 
 struct Changing {
-    breaker: Breaker,
     /// Which endpoint is next.
     turn: usize,
     alarmed: Option<(Alarm, Instant)>,
@@ -98,7 +98,7 @@ impl Question {
 impl Caller {
     /// `service` with its addresses resolved. Connections are made when they are needed.
     #[must_use]
-    pub fn new(id: ServiceId, service: &Service, parameters: Parameters) -> Caller {
+    pub fn new(id: ServiceId, service: &Service, circuit: Circuit) -> Caller {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
@@ -114,20 +114,15 @@ impl Caller {
             let endpoint = move |address| authority.clone().map(|authority| Endpoint { address, authority });
             instance.addresses.iter().copied().filter_map(endpoint)
         });
-        let changing = Changing { breaker: Breaker::new(parameters), turn: 0, alarmed: None };
+        let changing = Changing { turn: 0, alarmed: None };
         Caller {
             id,
             name: service.name.clone(),
             endpoints: endpoints.collect(),
             pool,
+            circuit,
             state: Mutex::new(changing),
         }
-    }
-
-    /// The circuit, for status pages and metrics.
-    #[must_use]
-    pub fn circuit(&self) -> State {
-        self.lock().breaker.state()
     }
 
     /// Asks until there is an answer or patience ends.
@@ -152,7 +147,7 @@ impl Caller {
     async fn attempt(&self, question: &Question, until: Instant) -> Result<Answer, Failure> {
         let endpoint = self.endpoint().ok_or_else(|| last(Why::Unresolved.into()))?;
         let request = self.request(question, endpoint).map_err(last)?;
-        let passage = self.passage().ok_or_else(|| last(Why::CircuitOpen.into()))?;
+        let held = self.circuit.admit().ok_or_else(|| last(Why::CircuitOpen.into()))?;
         let result = match timeout_at(until, self.exchange(request, question.answer_bytes_max)).await {
             Ok(result) => result,
             Err(_) => Err(transient(Why::TimedOut, Outcome::Failure)),
@@ -161,7 +156,7 @@ impl Caller {
             Ok(answer) => (Ok(answer), Outcome::Success),
             Err((failure, outcome)) => (Err(failure), outcome),
         };
-        passage.end(outcome);
+        held.end(outcome);
         result
     }
 
@@ -207,11 +202,6 @@ impl Caller {
         Ok(Answer { status, body: body.to_bytes() })
     }
 
-    fn passage(&self) -> Option<Held<'_>> {
-        let passage = self.lock().breaker.admit(clock::now().millis())?;
-        Some(Held { caller: self, passage: Some(passage) })
-    }
-
     fn lock(&self) -> MutexGuard<'_, Changing> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -241,30 +231,6 @@ fn last(outage: Outage) -> Failure {
 
 fn transient(why: Why, outcome: Outcome) -> Ended {
     (Failure { outage: why.into(), kind: FailureKind::Transient }, outcome)
-}
-
-/// A passage through the circuit; one that is dropped was given up by the edge.
-struct Held<'a> {
-    caller: &'a Caller,
-    passage: Option<Passage>,
-}
-
-impl Held<'_> {
-    fn end(mut self, outcome: Outcome) {
-        self.settle(outcome);
-    }
-
-    fn settle(&mut self, outcome: Outcome) {
-        if let Some(passage) = self.passage.take() {
-            self.caller.lock().breaker.record(passage, outcome, clock::now().millis());
-        }
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.settle(Outcome::Neutral);
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::asker::Asker;
 use super::auth_service::{one_of, refusal};
-use super::breaker::Parameters;
 use super::caller::{Answer, Caller, LIST_BYTES_MAX, Question};
+use super::circuit::Circuit;
 use super::credential::Credential;
 use super::outage::{Outage, Why};
 use super::patience::Patience;
@@ -88,13 +88,9 @@ pub enum ListAnswer {
 impl VenueService {
     /// `service` is venue-service with its addresses resolved.
     #[must_use]
-    pub fn new(service: &Service, settings: &IdentitySettings) -> VenueService {
+    pub fn new(service: &Service, settings: &IdentitySettings, circuit: Circuit) -> VenueService {
         let id = ServiceId::find("venue").expect("the table of services has it");
-        Self::with_patience(
-            Caller::new(id, service, Parameters::from(service.breaker)),
-            settings,
-            Patience::VENUE,
-        )
+        Self::with_patience(Caller::new(id, service, circuit), settings, Patience::VENUE)
     }
 
     fn with_patience(caller: Caller, settings: &IdentitySettings, patience: Patience) -> VenueService {
@@ -110,12 +106,6 @@ impl VenueService {
             access: SingleFlight::new(in_flight.clone()),
             lists: SingleFlight::new(in_flight),
         }
-    }
-
-    /// The caller, for its circuit.
-    #[must_use]
-    pub fn caller(&self) -> &Caller {
-        &self.inner.caller
     }
 
     /// Whether a question has to name its permission.

@@ -17,11 +17,10 @@ const PATIENT: Patience = Patience {
     pauses: &[Duration::ZERO, Duration::ZERO],
     ..Patience::USER
 };
-const CLOSED: Parameters = Parameters { error_percent: 100, reset_ms: 0, volume: u16::MAX };
 
 fn auth_with(backend: &Backend, settings: &IdentitySettings) -> Arc<AuthService> {
     let id = ServiceId::find("auth").expect("a service");
-    let caller = Caller::new(id, &service(vec![backend.address]), CLOSED);
+    let caller = Caller::new(id, &service(vec![backend.address]), Circuit::closed());
     Arc::new(AuthService::with_patience(caller, settings, PATIENT).expect("a credential"))
 }
 
@@ -197,7 +196,7 @@ async fn every_attempt_has_a_nonce_of_its_own() {
 async fn a_key_that_is_none_stops_the_start() {
     let token = Some(ServiceToken::Signed(Secret::new("nonsense".to_owned())));
     let settings = IdentitySettings { mode: CredentialMode::ServiceJwt, service_token: token, ..settings() };
-    assert!(AuthService::new(&service(vec![nowhere().await]), &settings).is_err());
+    assert!(AuthService::new(&service(vec![nowhere().await]), &settings, Circuit::closed()).is_err());
 }
 
 #[tokio::test]

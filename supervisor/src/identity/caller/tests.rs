@@ -1,8 +1,10 @@
 //! One attempt and several, against services that are well, slow, gone, and talking nonsense.
 
 use super::*;
+use crate::identity::circuit::Circuit;
 use crate::identity::patience::Again;
 use crate::identity::scripted::{Backend, Reply, json, nowhere, service};
+use shm::breakers::{Parameters, Position};
 
 /// Long enough for a busy machine, without pauses.
 const PATIENT: Patience = Patience {
@@ -13,11 +15,14 @@ const PATIENT: Patience = Patience {
 };
 const HASTY: Patience = Patience { attempt: Duration::from_millis(30), ..PATIENT };
 /// Never opens.
-const CLOSED: Parameters = Parameters { error_percent: 100, reset_ms: 0, volume: u16::MAX };
+const CLOSED: Parameters =
+    Parameters { error_percent: 100, volume: u16::MAX, reset_ms: 600_000, probe_ms: 600_000 };
+/// What a circuit of a moment has to wait for.
+const PAUSE: Duration = Duration::from_millis(5);
 
 fn caller(addresses: Vec<SocketAddr>, parameters: Parameters) -> Caller {
     let id = ServiceId::find("auth").expect("a service");
-    Caller::new(id, &service(addresses), parameters)
+    Caller::new(id, &service(addresses), Circuit::lone(parameters))
 }
 
 fn question() -> Question {
@@ -173,7 +178,7 @@ async fn a_question_names_the_instance_and_who_asks() {
 
 #[tokio::test]
 async fn failures_open_the_circuit_and_one_success_closes_it() {
-    let parameters = Parameters { error_percent: 50, reset_ms: 600_000, volume: 2 };
+    let parameters = Parameters { error_percent: 50, volume: 2, ..CLOSED };
     let backend = Backend::start([json(500, "{}")]).await;
     let caller_of = |parameters| caller(vec![backend.address], parameters);
     let opened = caller_of(parameters);
@@ -183,36 +188,38 @@ async fn failures_open_the_circuit_and_one_success_closes_it() {
     assert_eq!(backend.seen().len(), 2);
 
     let well = Backend::start([json(500, "{}"), json(500, "{}"), json(200, "{}")]).await;
-    let recovering = caller(vec![well.address], Parameters { reset_ms: 0, ..parameters });
-    assert!(recovering.ask(&question(), &PATIENT).await.is_ok(), "the trial after no time at all");
-    assert_eq!(recovering.circuit(), State::Closed);
+    let recovering = caller(vec![well.address], Parameters { reset_ms: 1, ..parameters });
+    let patient = Patience { pauses: &[PAUSE, PAUSE], ..PATIENT };
+    assert!(recovering.ask(&question(), &patient).await.is_ok(), "the probe after a moment");
+    assert_eq!(recovering.circuit.position(), Position::Closed);
 }
 
 #[tokio::test]
 async fn refusals_and_limits_leave_the_circuit_closed() {
-    let parameters = Parameters { error_percent: 1, reset_ms: 600_000, volume: 1 };
+    let parameters = Parameters { error_percent: 1, volume: 1, ..CLOSED };
     let shed = Reply::Answer(503, "Retry-After: 1\r\n", String::new());
     for reply in [json(401, "{}"), json(404, "{}"), json(429, "{}"), json(501, "{}"), shed] {
         let backend = Backend::start([reply]).await;
         let caller = caller(vec![backend.address], parameters);
         let _ = caller.ask(&question(), &PATIENT).await;
-        assert_eq!(caller.circuit(), State::Closed);
+        assert_eq!(caller.circuit.position(), Position::Closed);
     }
     for reply in [json(500, "{}"), bytes("nonsense\r\n\r\n"), Reply::Never] {
         let backend = Backend::start([reply]).await;
         let caller = caller(vec![backend.address], parameters);
         let _ = caller.ask(&question(), &HASTY).await;
-        assert_ne!(caller.circuit(), State::Closed);
+        assert_ne!(caller.circuit.position(), Position::Closed);
     }
 }
 
 #[tokio::test]
 async fn a_question_that_is_given_up_does_not_hold_the_trial() {
-    let parameters = Parameters { error_percent: 1, reset_ms: 0, volume: 1 };
+    let parameters = Parameters { error_percent: 1, volume: 1, reset_ms: 1, ..CLOSED };
     let backend = Backend::start([json(500, "{}"), Reply::Never, json(200, "{}")]).await;
     let caller = caller(vec![backend.address], parameters);
     let once = Patience { pauses: &[], ..PATIENT };
     caller.ask(&question(), &once).await.expect_err("it failed");
+    tokio::time::sleep(PAUSE).await;
     let given_up = question();
     tokio::select! {
         answer = caller.ask(&given_up, &once) => panic!("{answer:?}"),

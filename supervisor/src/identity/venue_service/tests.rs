@@ -11,11 +11,10 @@ const TENANT: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const OTHER_TENANT: &str = "bbbbbbbb-0000-4000-8000-000000000002";
 const PATIENT: Patience =
     Patience { total: Duration::from_secs(30), attempt: Duration::from_secs(10), ..Patience::VENUE };
-const CLOSED: Parameters = Parameters { error_percent: 100, reset_ms: 0, volume: u16::MAX };
 
 fn venues(addresses: Vec<std::net::SocketAddr>, settings: &IdentitySettings) -> VenueService {
     let id = ServiceId::find("venue").expect("a service");
-    VenueService::with_patience(Caller::new(id, &service(addresses), CLOSED), settings, PATIENT)
+    VenueService::with_patience(Caller::new(id, &service(addresses), Circuit::closed()), settings, PATIENT)
 }
 
 fn signed() -> IdentitySettings {
@@ -116,7 +115,7 @@ async fn nothing_else_denies_and_nothing_is_asked_twice() {
 async fn a_silent_service_is_an_outage_after_one_attempt() {
     let backend = Backend::start([Reply::Never]).await;
     let id = ServiceId::find("venue").expect("a service");
-    let caller = Caller::new(id, &service(vec![backend.address]), CLOSED);
+    let caller = Caller::new(id, &service(vec![backend.address]), Circuit::closed());
     let hasty = Patience { attempt: Duration::from_millis(30), ..PATIENT };
     let venues = VenueService::with_patience(caller, &settings(), hasty);
     assert_eq!(venues.access(question(), token(), Asker::default()).await, outage(Why::TimedOut));
