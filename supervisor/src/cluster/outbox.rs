@@ -21,6 +21,16 @@ pub struct Letter {
     refusals: u32,
 }
 
+/// What becomes of a letter that Redis refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has another try, behind the others.
+    Postponed,
+    LaidAside(Letter),
+    /// It was laid aside before.
+    Known,
+}
+
 impl Letter {
     #[must_use]
     pub fn new(event: Event, reason: &'static str) -> Letter {
@@ -91,17 +101,17 @@ impl Outbox {
     }
 
     /// Redis refuses the first one, which it was given alone. The others go before it, and after so many refusals it is
-    /// laid aside, so that nobody waits for it. The letter, when that happens for the first time.
-    pub fn refuse(&mut self) -> Option<Letter> {
+    /// laid aside, so that nobody waits for it. `None` if none waits.
+    pub fn refuse(&mut self) -> Option<Refusal> {
         self.in_hand = 0;
         let mut letter = self.waiting.pop_front()?;
         letter.refusals += 1;
         if letter.refusals < REFUSALS_MAX {
             self.waiting.push_back(letter);
-            return None;
+            return Some(Refusal::Postponed);
         }
         self.refused.push(letter.clone());
-        (letter.refusals == REFUSALS_MAX).then_some(letter)
+        Some(if letter.refusals == REFUSALS_MAX { Refusal::LaidAside(letter) } else { Refusal::Known })
     }
 
     /// What was laid aside gets another try.

@@ -3,7 +3,7 @@
 use super::connection::{CallFault, Connection};
 use super::event::{Durable, Event, NOT_BEFORE_TTL_S};
 use super::operation::Operation;
-use super::outbox::{Letter, Outbox};
+use super::outbox::{Letter, Outbox, Refusal};
 use super::stream;
 use super::throttle::Throttle;
 use crate::export::security_log::{About, SecurityLog};
@@ -163,23 +163,23 @@ impl Publisher {
                         let waiting = self.waiting();
                         tracing::warn!(%fault, waiting, "revocations wait for Redis");
                     }
+                    if !fault.is_final() || (letters.len() == 1 && self.postpones(&fault)) {
+                        tokio::time::sleep(RETRY).await;
+                    }
                     if fault.is_final() {
                         // One of them is refused. Alone each shows which; that one lets the others pass.
-                        if letters.len() == 1 {
-                            self.refused(&fault);
-                        }
                         count_max = 1;
                     }
-                    tokio::time::sleep(RETRY).await;
                 }
             }
             self.note();
         }
     }
 
-    /// Redis refuses the letter in hand.
-    fn refused(&self, fault: &CallFault) {
-        let Some(letter) = self.outbox().refuse() else { return };
+    /// Redis refuses the letter in hand. Whether that one waits for another try.
+    fn postpones(&self, fault: &CallFault) -> bool {
+        let refusal = self.outbox().refuse();
+        let Some(Refusal::LaidAside(letter)) = refusal else { return refusal == Some(Refusal::Postponed) };
         let digest = sha256_digits(letter.event.id().as_bytes());
         let about = About {
             what: Some(letter.event.kind()),
@@ -188,6 +188,7 @@ impl Publisher {
             ..About::default()
         };
         self.0.security.raise(SecurityEvent::RevocationRefused, about);
+        false
     }
 
     fn note(&self) {
