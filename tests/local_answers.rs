@@ -94,13 +94,13 @@ fn metrics_are_for_scrapers_alone() {
 fn the_exposition_is_well_formed_and_names_no_tenant_or_user() {
     let backend = Backend::start();
     let edge = Edge::start(&backend);
-    edge.fetch_as(&Token::valid().build(), "/api/v1/tickets/4711").expect_status(200);
-    edge.get("/api/v1/tickets/4711").expect_status(401);
-    edge.get("/no/such/place/4711").expect_status(404);
+    edge.fetch_as(&Token::valid().build(), "/api/v1/tickets/ticket-of-a-fan").expect_status(200);
+    edge.get("/api/v1/tickets/ticket-of-a-fan").expect_status(401);
+    edge.get("/no/such/place/ticket-of-a-fan").expect_status(404);
     let metrics =
         edge.metrics_say("three requests", |metrics| metrics.count("gateway_http_requests_total", &[]) == 3);
     let text = metrics.text();
-    for word in ["4711", crate::harness::token::TENANT, crate::harness::token::USER] {
+    for word in ["ticket-of-a-fan", crate::harness::token::TENANT, crate::harness::token::USER] {
         assert!(!text.contains(word), "{word}");
     }
     let paths = metrics.label_values("gateway_http_requests_total", "path");
