@@ -265,6 +265,20 @@ fn a_process_that_stood_still_takes_nothing_back() {
 }
 
 #[test]
+fn in_one_second_a_newer_generation_takes_the_bucket_and_an_older_one_does_not() {
+    for (older, newer) in [(4, 5), (4, 300), (0, 0x7ffe), (0xffff, 0), (0xffff, 0x1_0000)] {
+        let [older, newer] = [older, newer].map(|generation| Moment::new(NOW, generation));
+        let tally = Tally::zeroed();
+        tally.add_exactly(older);
+        tally.add_exactly(newer);
+        assert_eq!((tally.sum(older), tally.sum(newer)), (0, 1));
+        tally.add_exactly(older);
+        tally.add(older);
+        assert_eq!((tally.sum(older), tally.sum(newer)), (0, 1));
+    }
+}
+
+#[test]
 fn each_service_has_an_entry_of_its_own_that_stays() {
     let breakers = Breakers::<SERVICES_MAX>::zeroed();
     let id = |number| NameId::new(number).expect("not zero");

@@ -74,6 +74,14 @@ fn failures_in_a_row_eject_and_a_success_breaks_the_row() {
 }
 
 #[test]
+fn what_changes_nothing_writes_nothing() {
+    let quiet = Outlier::unpack(0);
+    assert_eq!(quiet.after(Outcome::Success, &RULES, NOW), None);
+    assert_eq!(quiet.after(Outcome::Neutral, &RULES, NOW), None);
+    assert!(quiet.after(Outcome::Failure, &RULES, NOW).is_some());
+}
+
+#[test]
 fn ejections_in_a_row_grow_longer_and_are_forgiven() {
     let (endpoints, [index, ..]) = table();
     let mut now_ms = NOW;
