@@ -216,3 +216,44 @@ fn an_order_that_cannot_be_given_says_what_to_do() {
     Command::bare(&["revoke", "everybody"]).finish().expect_code(64);
     accepts(&edge, &Token::valid().build());
 }
+
+#[test]
+fn an_operator_sees_holds_and_resets_the_circuit_of_a_service() {
+    let backend = Backend::start();
+    let edge = Command::run(&backend).workers(2).start();
+    let token = Token::valid().build();
+    let all = edge.breaker(&["list"]);
+    all.expect_code(0).expect_words(&["service", "minting", "scanning", "closed"]);
+    edge.breaker(&["open", "ticket", "--reason", "deploying"])
+        .expect_code(0)
+        .expect_words(&["ticket", "open", "held"]);
+    for _ in 0..20 {
+        assert!(edge.fetch_as(&token, ROW).expect_status(503).header("retry-after").is_some());
+    }
+    edge.fetch_as(&token, "/api/v1/orders").expect_status(200);
+    let line = eventually("the order is in the log", || {
+        edge.log_records().into_iter().rfind(|record| record["event"] == "operator_circuit")
+    });
+    assert_eq!(
+        (&line["whom"], &line["what"], &line["outcome"]),
+        (&"ticket".into(), &"open".into(), &"open".into())
+    );
+    assert_eq!(
+        (&line["reason"], &line["uid"]),
+        (&"deploying".into(), &rustix::process::geteuid().as_raw().into())
+    );
+
+    edge.breaker(&["close", "ticket"]).expect_code(0).expect_words(&["closed", "held"]);
+    backend.script("/", crate::harness::Script::answer(500, &[], ""));
+    for _ in 0..40 {
+        edge.fetch_as(&token, ROW).expect_status(500);
+    }
+    edge.breaker(&["reset", "ticket"]).expect_code(0);
+    for _ in 0..20 {
+        edge.fetch_as(&token, ROW).expect_status(500);
+    }
+    edge.fetch_as(&token, ROW).expect_status(503);
+    edge.breaker(&["list", "ticket"]).expect_code(0).expect_words(&["ticket", "open", " s"]);
+    edge.breaker(&["open", "tikcet"]).expect_code(64).expect_words(&["tikcet", "name one of", "ticket"]);
+    edge.counts("gateway_security_events_total", &[("event", "operator_circuit")], 3);
+}

@@ -5,6 +5,7 @@
 
 pub mod sockets;
 pub mod order;
+pub mod circuits;
 pub mod control;
 pub mod operator;
 

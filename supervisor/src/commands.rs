@@ -4,7 +4,8 @@ pub mod run;
 pub mod worker;
 pub mod check;
 pub mod routes;
-pub mod revoke;
+pub mod breaker;
+mod revoke;
 
 use crate::demo;
 use clap::{Parser, Subcommand};
@@ -45,6 +46,8 @@ enum Command {
     Routes,
     /// Have a running node withdraw tokens on every node.
     Revoke(revoke::Arguments),
+    /// Show the circuits of a running node's services, and hold or reset them.
+    Breaker(breaker::Arguments),
     /// Run the edge in front of a simulated platform, to try it out.
     Demo(demo::Arguments),
     /// Started by the supervisor alone.
@@ -102,6 +105,7 @@ pub fn enter() -> std::process::ExitCode {
             with_settings(&sources, |loaded| run::run(loaded, sources.clone())).into()
         }
         Command::Check { print } => with_settings(&sources(), |loaded| check::run(&loaded, print)).into(),
+        Command::Breaker(arguments) => breaker::run(arguments, &sources()).into(),
         Command::Revoke(arguments) => revoke::run(arguments, &sources()).into(),
         Command::Routes => with_settings(&sources(), |loaded| routes::run(&loaded)).into(),
     }

@@ -310,6 +310,12 @@ impl Edge {
         Command { user: Some(user), ..self.revocation(arguments) }.finish()
     }
 
+    /// Runs `floodgate breaker` with this node's socket.
+    pub fn breaker(&self, arguments: &[&str]) -> Finished {
+        let socket = self.runtime_path("control.sock");
+        Command::bare(&[&["breaker", "--socket", &socket], arguments].concat()).finish()
+    }
+
     fn revocation(&self, arguments: &[&str]) -> Command {
         let socket = self.runtime_path("control.sock");
         Command::bare(&[&["revoke", "--socket", &socket], arguments].concat())

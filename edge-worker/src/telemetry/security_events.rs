@@ -56,6 +56,7 @@ pub enum SecurityEvent {
     OperatorRevocation,
     ControlSocketRefused,
     RevocationRefused,
+    OperatorCircuit,
 }
 
 /// Whether an event is of interest even if nothing was refused: what an administrator's role alone opened.
@@ -214,6 +215,13 @@ pub const TABLE: [Row; SecurityEvent::COUNT] = {
             Alert,
             "Redis is up and refuses a revocation: it holds on this node alone, and is tried again every 30 s",
         ),
+        row(
+            E::OperatorCircuit,
+            "operator_circuit",
+            Medium,
+            Audit,
+            "An operator held or reset the circuit of a service (`floodgate breaker`)",
+        ),
     ]
 };
 
@@ -229,7 +237,7 @@ const fn row(
 
 impl SecurityEvent {
     /// Members of the table.
-    pub const COUNT: usize = SecurityEvent::RevocationRefused as usize + 1;
+    pub const COUNT: usize = SecurityEvent::OperatorCircuit as usize + 1;
 
     /// The words, in the order of the numbers.
     pub const WORDS: &'static [&'static str] = &{

@@ -4,7 +4,8 @@
 //! The kernel lets the owner and the group of `control.sock` connect; the credentials of whoever did are checked
 //! again, so that a directory or mode that somebody loosened opens nothing.
 
-use super::order::{self, Order, OrderAnswer, Revoked, Spread};
+use super::circuits::Circuits;
+use super::order::{self, CircuitOrder, Order, OrderAnswer, Revoked, Spread};
 use crate::cluster::event::Event;
 use crate::cluster::publisher::Published;
 use crate::export::security_log::{About, SecurityLog};
@@ -41,6 +42,7 @@ pub struct Control {
     security: SecurityLog,
     tenant_format: TenantFormat,
     owner: Owner,
+    circuits: Circuits,
 }
 
 /// As whom the supervisor runs.
@@ -88,8 +90,9 @@ impl Control {
         security: SecurityLog,
         tenant_format: TenantFormat,
         owner: Owner,
+        circuits: Circuits,
     ) -> Control {
-        Control { withdrawals, security, tenant_format, owner }
+        Control { withdrawals, security, tenant_format, owner, circuits }
     }
 
     /// Takes orders for ever.
@@ -131,11 +134,16 @@ impl Control {
 
     async fn carry_out(&self, order: Order, peer: &Peer) -> OrderAnswer {
         match order {
-            Order::Revoke { reason: Some(reason), .. } if reason.len() > order::REASON_BYTES_MAX => {
+            Order::Revoke { reason: Some(reason), .. } | Order::Circuit { reason: Some(reason), .. }
+                if reason.len() > order::REASON_BYTES_MAX =>
+            {
                 OrderAnswer::Refused {
                     what: format!("the reason is longer than {} bytes", order::REASON_BYTES_MAX),
                     remedy: "shorten it".to_owned(),
                 }
+            }
+            Order::Circuit { order, service, reason } => {
+                self.circuit((order, service.as_deref()), reason.as_deref(), peer)
             }
             Order::Revoke { whom, reason } => self.revoke(whom, reason.as_deref(), peer).await,
         }
@@ -162,6 +170,32 @@ impl Control {
         };
         self.security.raise(SecurityEvent::OperatorRevocation, about);
         OrderAnswer::Revoked { spread, table_full }
+    }
+
+    /// What only looks leaves no audit line.
+    fn circuit(
+        &self,
+        (order, service): (CircuitOrder, Option<&str>),
+        reason: Option<&str>,
+        peer: &Peer,
+    ) -> OrderAnswer {
+        let done = match self.circuits.carry_out(order, service) {
+            Ok(done) => done,
+            Err(refusal) => return refusal.into(),
+        };
+        if let Some((name, to)) = done.changed {
+            self.security.figures().circuit_changed(name, to);
+            let about = About {
+                peer: Some((peer.uid, peer.pid)),
+                what: Some(order.word()),
+                whom: service,
+                reason,
+                outcome: Some(to.word()),
+                ..About::default()
+            };
+            self.security.raise(SecurityEvent::OperatorCircuit, about);
+        }
+        OrderAnswer::Circuits { circuits: done.lines }
     }
 
     async fn spread(&self, withdrawn: Withdrawn, event: &Event) -> Spread {

@@ -30,6 +30,53 @@ pub enum Order {
         /// For the audit line of the node, and nothing else.
         reason: Option<String>,
     },
+    Circuit {
+        order: CircuitOrder,
+        /// None is all of them, to look at.
+        service: Option<String>,
+        reason: Option<String>,
+    },
+}
+
+/// What is to be done with the circuit of a service, on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CircuitOrder {
+    List,
+    /// Held open, or closed, until another order.
+    Open,
+    Close,
+    /// The node decides again, as if nothing had happened.
+    Reset,
+}
+
+impl CircuitOrder {
+    /// `what` of the audit line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Open => "open",
+            Self::Close => "close",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// Where a circuit stands, with the calls of the last ten seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub struct CircuitLine {
+    pub service: String,
+    /// A word of `labels::CircuitPosition`.
+    pub state: String,
+    /// By an operator.
+    pub held: bool,
+    pub calls: u64,
+    pub failures: u64,
+    pub retries: u64,
+    /// Milliseconds until an open circuit is tried.
+    pub left_ms: u64,
 }
 
 /// Whose tokens no node accepts any more.
@@ -61,8 +108,14 @@ pub enum OrderAnswer {
         /// The node's table has no place for it, so that the node answers 503 to whatever the table does not clear.
         table_full: bool,
     },
+    Circuits {
+        circuits: Vec<CircuitLine>,
+    },
     /// Nothing was done.
-    Refused { what: String, remedy: String },
+    Refused {
+        what: String,
+        remedy: String,
+    },
     /// Nothing was done: whoever gave it may not give orders.
     NotAllowed,
 }
@@ -108,7 +161,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(what: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Refusal {
         Refusal { what: what.into(), remedy: remedy.into() }
     }
 }

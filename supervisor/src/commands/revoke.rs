@@ -17,14 +17,21 @@ use std::path::PathBuf;
 /// What `floodgate revoke` is told.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Arguments {
-    /// The node's control socket; default control.sock in FLOODGATE_RUNTIME_DIR.
-    #[arg(long, global = true, value_name = "PATH")]
-    socket: Option<PathBuf>,
-    /// Why, for the node's audit log.
-    #[arg(long, global = true, value_name = "TEXT")]
-    reason: Option<String>,
+    #[command(flatten)]
+    socket: Socket,
     #[command(subcommand)]
     whom: Whom,
+}
+
+/// Which node, and why.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Socket {
+    /// The node's control socket; default control.sock in FLOODGATE_RUNTIME_DIR.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Why, for the node's audit log.
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -59,24 +66,55 @@ enum Whom {
 /// Gives the order and prints what became of it.
 #[must_use]
 pub fn run(arguments: Arguments, sources: &Sources) -> ExitCode {
-    let path = match arguments.socket {
-        Some(path) => path,
+    let Arguments { socket, whom } = arguments;
+    let (whom, said) = match named(whom) {
+        Ok(named) => named,
+        Err(what) => return fail("revoke", what, ExitCode::Usage),
+    };
+    match order("revoke", &socket, &Order::Revoke { whom, reason: socket.reason.clone() }, sources) {
+        Ok(OrderAnswer::Revoked { spread, table_full }) => tell(&said, spread, table_full),
+        Ok(_) => fail("revoke", "the node answered something else", ExitCode::Unavailable),
+        Err(code) => code,
+    }
+}
+
+/// Gives a node an order for `command`, and says why nothing was done, if so.
+pub(super) fn order(
+    command: &str,
+    socket: &Socket,
+    order: &Order,
+    sources: &Sources,
+) -> Result<OrderAnswer, ExitCode> {
+    let path = match &socket.socket {
+        Some(path) => path.clone(),
         None => match runtime_dir(sources) {
             Ok(directory) => directory.join(CONTROL_SOCKET),
             Err(problems) => {
                 super::complain(&problems);
-                return ExitCode::Configuration;
+                return Err(ExitCode::Configuration);
             }
         },
     };
-    let (whom, said) = match named(arguments.whom) {
-        Ok(named) => named,
-        Err(what) => return fail(what, ExitCode::Usage),
-    };
-    match operator::give(&path, &Order::Revoke { whom, reason: arguments.reason }) {
-        Ok(answer) => tell(&said, &answer),
-        Err(fault @ OperatorFault::NotAllowed { .. }) => fail(&fault.to_string(), ExitCode::NotAllowed),
-        Err(fault) => fail(&fault.to_string(), ExitCode::Unavailable),
+    match operator::give(&path, order) {
+        Ok(answer) => accepted(command, answer),
+        Err(fault @ OperatorFault::NotAllowed { .. }) => {
+            Err(fail(command, &fault.to_string(), ExitCode::NotAllowed))
+        }
+        Err(fault) => Err(fail(command, &fault.to_string(), ExitCode::Unavailable)),
+    }
+}
+
+/// An answer that is no refusal.
+fn accepted(command: &str, answer: OrderAnswer) -> Result<OrderAnswer, ExitCode> {
+    match answer {
+        OrderAnswer::Refused { what, remedy } => {
+            Err(fail(command, &format!("{what}; {remedy}"), ExitCode::Usage))
+        }
+        OrderAnswer::NotAllowed => {
+            let what = "this user may not give the node orders; run it as root, as the user of the node, or in its group";
+            Err(fail(command, what, ExitCode::NotAllowed))
+        }
+        answer => Ok(answer),
     }
 }
 
@@ -134,15 +172,7 @@ fn of_token(line: &[u8]) -> Result<(Revoked, String), &'static str> {
     Ok((Revoked::Token { token, expires_at }, said))
 }
 
-fn tell(said: &str, answer: &OrderAnswer) -> ExitCode {
-    let (spread, table_full) = match answer {
-        OrderAnswer::Refused { what, remedy } => return fail(&format!("{what}; {remedy}"), ExitCode::Usage),
-        OrderAnswer::NotAllowed => {
-            let what = "this user may not give the node orders; run it as root, as the user of the node, or in its group";
-            return fail(what, ExitCode::NotAllowed);
-        }
-        OrderAnswer::Revoked { spread, table_full } => (*spread, *table_full),
-    };
+fn tell(said: &str, spread: Spread, table_full: bool) -> ExitCode {
     let (outcome, code) = match spread {
         Spread::Expired => ("nothing to do: it has expired".to_owned(), ExitCode::Success),
         Spread::Alone => {
@@ -179,8 +209,9 @@ fn tell(said: &str, answer: &OrderAnswer) -> ExitCode {
     code
 }
 
-fn fail(what: &str, code: ExitCode) -> ExitCode {
-    eprintln!("floodgate revoke: {what}");
+/// Says why `command` did nothing.
+pub(super) fn fail(command: &str, what: &str, code: ExitCode) -> ExitCode {
+    eprintln!("floodgate {command}: {what}");
     code
 }
 

@@ -1,6 +1,7 @@
 //! `floodgate run`: from a valid configuration to a serving node, and to its end.
 
 use super::{ExitCode, complain};
+use crate::admin::circuits::Circuits;
 use crate::admin::control::{Control, Owner};
 use crate::admin::{Admin, Current, sockets};
 use crate::cluster::connection::Connection;
@@ -180,7 +181,9 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool, security.clone())));
     let hooks = Hooks { reload: Box::new(move || reload.notify_one()), ..hooks(&exporter) };
     let tenant_format = settings.worker.tokens.tenant_format;
-    let control = Control::new(withdrawals.clone(), security.clone(), tenant_format, Owner::of_process());
+    let circuits = Circuits::new(region.shared(), &settings.worker);
+    let owner = Owner::of_process();
+    let control = Control::new(withdrawals.clone(), security.clone(), tenant_format, owner, circuits);
     let last = withdrawals.clone();
     let answerer = Answerer::new(&settings, region, withdrawals, reads, (keys, wishes), security.clone())
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;

@@ -81,7 +81,7 @@ impl Kind {
 const fn budget_of(row: &Row) -> Option<Budget> {
     Some(match (row.event, row.purpose, row.severity) {
         // Only who may give a node orders can cause it, and each has to be accounted for.
-        (SecurityEvent::OperatorRevocation, _, _) => return None,
+        (SecurityEvent::OperatorRevocation | SecurityEvent::OperatorCircuit, _, _) => return None,
         (_, Purpose::Audit, _) | (_, _, Severity::Critical) => Budget { burst: 1_000, lines_a_second: 10 },
         (_, _, Severity::High | Severity::Medium) => Budget { burst: 200, lines_a_second: 5 },
         (_, _, Severity::Low) => Budget { burst: 50, lines_a_second: 1 },

@@ -30,7 +30,8 @@ impl Node {
         let security = SecurityLog::new(region.shared());
         let mirror = Mirror::new(region, &KEY, 30, security.clone());
         let withdrawals = Withdrawals::new(mirror, publisher);
-        let control = Control::new(withdrawals, security.clone(), TenantFormat::Uuid, owner);
+        let control =
+            Control::new(withdrawals, security.clone(), TenantFormat::Uuid, owner, Circuits::none());
         let directory = Directory::new(name);
         let listener = bind_socket(directory.path(), CONTROL_SOCKET).expect("the directory is ours");
         drop(tokio::spawn(Arc::new(control).serve(listener)));

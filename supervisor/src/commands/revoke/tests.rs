@@ -75,7 +75,7 @@ fn an_id_needs_its_expiry_and_a_user_its_tenant() {
 
 #[test]
 fn the_exit_code_says_whether_other_nodes_know() {
-    let code = |spread| tell("x", &OrderAnswer::Revoked { spread, table_full: false });
+    let code = |spread| tell("x", spread, false);
     assert_eq!(code(Spread::Published), ExitCode::Success);
     assert_eq!(code(Spread::Alone), ExitCode::Success);
     assert_eq!(code(Spread::Expired), ExitCode::Success);
@@ -83,6 +83,6 @@ fn the_exit_code_says_whether_other_nodes_know() {
     assert_eq!(code(Spread::Unpublished), ExitCode::Queued);
     assert_eq!(code(Spread::Refused), ExitCode::Queued);
     let refused = OrderAnswer::Refused { what: "no".to_owned(), remedy: "do".to_owned() };
-    assert_eq!(tell("x", &refused), ExitCode::Usage);
-    assert_eq!(tell("x", &OrderAnswer::NotAllowed), ExitCode::NotAllowed);
+    assert_eq!(accepted("revoke", refused), Err(ExitCode::Usage));
+    assert_eq!(accepted("revoke", OrderAnswer::NotAllowed), Err(ExitCode::NotAllowed));
 }

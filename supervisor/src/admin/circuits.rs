@@ -1,0 +1,95 @@
+//! The circuits of the services as operators see and hold them.
+
+use super::order::{CircuitLine, CircuitOrder, Refusal};
+use edge_worker::clock;
+use edge_worker::config::WorkerSettings;
+use edge_worker::telemetry::labels::CircuitPosition;
+use shm::Shared;
+use shm::breakers::{Breaker, Position, View};
+use shm::names::NameId;
+
+/// One a service, in the order of the services.
+pub struct Circuits(Vec<Held>);
+
+struct Held {
+    service: String,
+    name: NameId,
+    breaker: &'static Breaker,
+}
+
+/// What an order did.
+pub struct Done {
+    pub lines: Vec<CircuitLine>,
+    /// Where the circuit of a service went, if it was not only looked at.
+    pub changed: Option<(NameId, CircuitPosition)>,
+}
+
+impl Circuits {
+    /// Of the services that have a name in the region.
+    #[must_use]
+    pub fn new(shared: &'static Shared, settings: &WorkerSettings) -> Circuits {
+        let named = settings.services.iter().zip(&settings.names.services);
+        let held = named.filter_map(|(service, number)| {
+            let name = NameId::new(*number)?;
+            Some(Held { service: service.name.clone(), name, breaker: shared.breakers.of(name)? })
+        });
+        Circuits(held.collect())
+    }
+
+    /// Does it, and tells where the circuits that were meant stand.
+    ///
+    /// # Errors
+    /// No such service, or a circuit that changed all the time.
+    pub fn carry_out(&self, order: CircuitOrder, service: Option<&str>) -> Result<Done, Refusal> {
+        let Some(service) = service else {
+            return match order {
+                CircuitOrder::List => {
+                    Ok(Done { lines: self.0.iter().map(Held::line).collect(), changed: None })
+                }
+                _ => Err(Refusal::new("no service is named", "name one; `breaker list` shows all")),
+            };
+        };
+        let held = self.0.iter().find(|held| held.service == service).ok_or_else(|| {
+            let known: Vec<&str> = self.0.iter().map(|held| held.service.as_str()).collect();
+            let remedy = format!("name one of: {}", known.join(" "));
+            Refusal::new(format!("`{}` is no service", service.escape_debug()), remedy)
+        })?;
+        let changed = match order {
+            CircuitOrder::List => None,
+            CircuitOrder::Open => Some(held.breaker.force_open()),
+            CircuitOrder::Close => Some(held.breaker.force_closed()),
+            CircuitOrder::Reset => Some(held.breaker.reset()),
+        };
+        let busy = || Refusal::new("the circuit changes all the time", "order it again");
+        let transition = changed.map(|changed| changed.ok_or_else(busy)).transpose()?;
+        let changed = transition.map(|transition| (held.name, CircuitPosition::after(transition)));
+        Ok(Done { lines: vec![held.line()], changed })
+    }
+}
+
+impl Held {
+    fn line(&self) -> CircuitLine {
+        let View { position, left_ms, calls, failures, retries, .. } =
+            self.breaker.view(clock::now().millis().0);
+        CircuitLine {
+            service: self.service.clone(),
+            state: CircuitPosition::of(position).word().to_owned(),
+            held: matches!(position, Position::ForcedOpen | Position::ForcedClosed),
+            calls,
+            failures,
+            retries,
+            left_ms,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Circuits {
+    /// Of a node without services.
+    pub(super) fn none() -> Circuits {
+        Circuits(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests;
