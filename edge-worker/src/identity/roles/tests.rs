@@ -53,6 +53,12 @@ fn every_role_allows_exactly_its_table() {
 }
 
 #[test]
+fn a_role_that_is_named_twice_is_in_the_set_all_the_same() {
+    let set: RoleSet = [Role::Support, Role::Operator, Role::Support].into_iter().collect();
+    assert!(set.contains(Role::Support) && set.contains(Role::Operator) && !set.contains(Role::Customer));
+}
+
+#[test]
 fn a_role_that_owns_things_holds_only_the_own_permission() {
     for own in ["tickets:view-own", "tickets:transfer-own", "profile:update-own"] {
         assert!(RoleSet::holding(own).contains(Role::Customer));

@@ -64,6 +64,17 @@ fn a_token_that_cannot_be_read_is_malformed() {
 }
 
 #[test]
+fn the_longest_token_may_have_exactly_eight_kib() {
+    let filled = |filler: usize| token(&claims(json!({ "filler": "x".repeat(filler) })));
+    // Three bytes of claims are four characters of the token.
+    let room = (AUTHORIZATION_BYTES_MAX - filled(0).len()) * 3 / 4;
+    let mut longest = (room.saturating_sub(4)..room + 4).map(filled);
+    let longest = longest.rfind(|token| token.len() <= AUTHORIZATION_BYTES_MAX).expect("one fits");
+    assert_eq!(longest.len(), AUTHORIZATION_BYTES_MAX);
+    assert_eq!(reason(&longest), None);
+}
+
+#[test]
 fn an_algorithm_that_is_not_listed_is_not_allowed() {
     let good = claims(json!({})).to_string();
     for header in
