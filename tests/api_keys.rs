@@ -24,10 +24,14 @@ impl Platform {
         self.redis.command(&["SET", &format!("{prefix}{key}"), &record]);
     }
 
+    fn command(&self) -> Command {
+        let command = Command::run(&self.services).set("REDIS_URL", &self.redis.url());
+        command.set("READY_DEPENDENCIES", "redis")
+    }
+
     /// A node that has read Redis once: the first reading voids what was looked up before it.
     fn node(&self) -> Edge {
-        let command = Command::run(&self.services).set("REDIS_URL", &self.redis.url());
-        let edge = command.set("READY_DEPENDENCIES", "redis").start();
+        let edge = self.command().start();
         eventually("the node is ready", || (edge.get("/ready").status == 200).then_some(()));
         edge
     }
@@ -91,6 +95,30 @@ fn a_key_is_looked_up_under_every_template_and_once_for_all_workers() {
         }
     }
     assert_eq!(platform.look_ups(), 9, "three templates for each of three keys");
+}
+
+#[test]
+fn a_key_that_many_bring_at_once_is_looked_up_once() {
+    let platform = Platform::start();
+    let edge = platform.command().workers(2).start();
+    eventually("the node is ready", || (edge.get("/ready").status == 200).then_some(()));
+    let token = Token::valid().build();
+    // Each worker has seen the token, so that only the key is asked about.
+    for _ in 0..10 {
+        edge.client().request("GET", &own_venue()).bearer(&token).send().expect_status(200);
+    }
+    platform.redis.stall();
+    let mut waiting: Vec<_> = (0..30).map(|_| edge.client()).collect();
+    for client in &mut waiting {
+        client.request("GET", &own_venue()).bearer(&token).header("x-api-key", KEY).send_only();
+    }
+    let waits = || edge.metrics().count("gateway_lookups_waiting", &[]);
+    eventually("all of them wait", || (waits() == 30).then_some(()));
+    platform.redis.resume();
+    for client in &mut waiting {
+        client.response_to("GET").expect_status(200);
+    }
+    assert_eq!(platform.look_ups(), 3, "one look under each of three templates");
 }
 
 #[test]

@@ -74,12 +74,6 @@ impl Grant {
         self.bypass
     }
 
-    /// The tenant that is acted in, if that is not the principal's.
-    #[must_use]
-    pub fn target_tenant(&self) -> Option<&TargetTenant> {
-        self.target_tenant.as_ref()
-    }
-
     /// What services are told.
     #[must_use]
     pub fn identity(&self) -> Option<IdentityHeaders<'_>> {

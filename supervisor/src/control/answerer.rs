@@ -2,6 +2,7 @@
 //! request of any worker need not ask, and into Redis, so that another node need not either.
 
 mod api_keys;
+mod merged;
 mod revoked;
 mod shared;
 mod tokens;
@@ -33,6 +34,7 @@ use edge_worker::control::key_set::KeySet;
 use edge_worker::identity::digests::Digests;
 use edge_worker::identity::roles::RoleIds;
 use edge_worker::telemetry::labels::RevocationSource;
+use merged::Merged;
 use shared::Shared;
 use shm::SupervisorRegion;
 use std::sync::Arc;
@@ -49,6 +51,7 @@ pub struct Answerer {
     legacy: Option<LegacyBlacklist>,
     api_keys: Option<ApiKeys>,
     durable: Option<DurableKeys>,
+    merged: Merged,
     security: SecurityLog,
     wishes: Wishes,
     digests: Digests,
@@ -99,6 +102,7 @@ impl Answerer {
             legacy: reads.legacy,
             api_keys: reads.api_keys,
             durable: reads.durable,
+            merged: Merged::new(),
             security,
             wishes,
             digests: Digests::new(*worker.tokens.digest_key.expose()),
@@ -166,7 +170,7 @@ impl Answerer {
     /// A listed token is revoked here and now; other nodes look for themselves.
     async fn first_sight(&self, token: TokenName, raw: Secret<String>, exp: UnixSeconds) -> SightAnswer {
         let Some(legacy) = &self.legacy else { return SightAnswer::Unlisted };
-        match legacy.first_sight(token.clone(), raw, exp).await {
+        match self.merged.sight(legacy, token.clone(), (raw, exp)).await {
             Ok(true) => {
                 self.withdrawals.apply_here(&Event::Token { token, exp }, RevocationSource::Legacy);
                 SightAnswer::Listed

@@ -19,7 +19,8 @@ impl Answerer {
         let access = &self.region.authority().access;
         let asked = access.moment(self.region.writer());
         let now = clock::wall_seconds();
-        let record = match keys.find(&key).await {
+        let digest = self.digests.api_key(key.expose());
+        let record = match self.merged.key(keys, (digest, asked), key).await {
             Ok(Some(record)) if is_uuid(record.venue_id.as_bytes()) => record,
             Ok(_) => return KeyAnswer::Unknown,
             Err(_) => return KeyAnswer::Outage,
@@ -30,7 +31,7 @@ impl Answerer {
             rate_limit: record.rate_limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
             expires_at_s: now.saturating_add(KNOWN_S),
         };
-        access.store_api_key(self.region.writer(), &self.digests.api_key(key.expose()), &kept, asked, now);
+        access.store_api_key(self.region.writer(), &digest, &kept, asked, now);
         KeyAnswer::Known { venue: record.venue_id }
     }
 }

@@ -74,6 +74,8 @@ fn notes_print_in_words() {
     assert!(line(keys, &[]).ends_with("admitted idem"));
     let keys = r#"path = "/a", methods = "R", service = "auth", access = "user", outage = "claims", stale = "check""#;
     assert!(line(keys, &[]).ends_with("admitted in an outage: claims; stale: check"));
+    let keys = r#"path = "/a", methods = "A", service = "auth", access = "role:admin", outage = "deny", stale = "serve""#;
+    assert!(line(keys, &[]).ends_with("admitted in an outage: deny"), "what a row does anyway is not said");
     let sunset = [("P1".to_owned(), "tomorrow".to_owned())];
     let rows = load(None, &[], &sunset).expect("valid");
     assert!(print(&rows, &[]).contains("deprecated for /api/v1/payments/process; ends tomorrow"));
