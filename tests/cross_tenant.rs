@@ -134,4 +134,5 @@ fn while_only_the_token_says_superadmin_nothing_is_done_in_either_tenant() {
     assert_eq!(fetch(&edge, "superadmin", ROW, &[OTHER_TENANT]), 503);
     assert_eq!(services.hits(), 0);
     assert_eq!(fetch(&edge, "superadmin", ROW, &[]), 200, "reads go on with the token's claims");
+    edge.counts("gateway_dangerous_headers_stripped_total", &[("header", "x-target-tenant-id")], 0);
 }

@@ -50,6 +50,17 @@ fn a_row_that_wants_to_be_sure_asks_redis_while_the_mirror_may_lack_something() 
 }
 
 #[test]
+fn a_node_that_runs_alone_lacks_nothing() {
+    let backend = Backend::start();
+    let table = r#"routes = [
+  { id = "T8", path = "/api/v1/tickets/**", methods = "A", service = "ticket", access = "user", stale = "check" },
+]
+"#;
+    let edge = edge(Command::run(&backend), table);
+    edge.fetch_as(&Token::valid().build(), SURE).expect_status(200);
+}
+
+#[test]
 fn a_cut_off_of_the_user_is_found_as_well() {
     let (backend, redis) = (Backend::start(), RedisServer::start());
     let table = r#"routes = [

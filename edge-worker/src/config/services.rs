@@ -223,19 +223,19 @@ pub(super) const SETTINGS: &[Setting] = &[
         "CIRCUIT_BREAKER_ERROR_THRESHOLD_<NAME>",
         "services.<name>.breaker_error_percent",
         Rule::Number(1, 100),
-        "CIRCUIT_BREAKER_ERROR_THRESHOLD for one service; so far for the edge's own calls to auth and venue",
+        "CIRCUIT_BREAKER_ERROR_THRESHOLD for one service",
     ),
     Setting::new(
         "CIRCUIT_BREAKER_RESET_TIMEOUT_<NAME>",
         "services.<name>.breaker_reset_ms",
-        Rule::Number(1, 3_600_000),
-        "CIRCUIT_BREAKER_RESET_TIMEOUT for one service; so far for the edge's own calls to auth and venue",
+        Rule::Number(1, BREAKER_RESET_MS_MAX),
+        "CIRCUIT_BREAKER_RESET_TIMEOUT for one service",
     ),
     Setting::new(
         "CIRCUIT_BREAKER_VOLUME_THRESHOLD_<NAME>",
         "services.<name>.breaker_volume",
         Rule::Number(1, 65_535),
-        "CIRCUIT_BREAKER_VOLUME_THRESHOLD for one service; so far for the edge's own calls to auth and venue",
+        "CIRCUIT_BREAKER_VOLUME_THRESHOLD for one service",
     ),
     Setting::new(
         "TIMEOUT_DEFAULT",
@@ -278,7 +278,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new(
         "CIRCUIT_BREAKER_RESET_TIMEOUT",
         "upstream.breaker_reset_ms",
-        Rule::Number(1, 3_600_000),
+        Rule::Number(1, BREAKER_RESET_MS_MAX),
         "Milliseconds until an open circuit tries one call",
     )
     .preset_rule("see the table of services"),
@@ -341,9 +341,6 @@ fn service(
 fn breaker(lookup: &mut Lookup, defaults: &ServiceDefaults) -> Breaker {
     let number = |lookup: &mut Lookup, prefix: &str| {
         let own = format!("{prefix}_{}", defaults.name.to_ascii_uppercase());
-        if lookup.is_set(&own) && !OWN_CALLS.contains(&defaults.name) {
-            lookup.report.notice(format!("{own} takes effect with circuit breakers for proxied calls"));
-        }
         lookup.number_if_set(&own).or_else(|| lookup.number_if_set(prefix))
     };
     let Breaker { error_percent, reset_ms, volume } = defaults.breaker;
@@ -358,8 +355,10 @@ fn breaker(lookup: &mut Lookup, defaults: &ServiceDefaults) -> Breaker {
     }
 }
 
-/// Whom the edge itself asks.
-const OWN_CALLS: [&str; 2] = ["auth", "venue"];
+/// Longest time that a circuit stays open, 50 minutes: below what the region takes for a mistake, with room for clocks
+/// that are read a moment apart.
+pub const BREAKER_RESET_MS_MAX: u64 = 3_000_000;
+const _: () = assert!(BREAKER_RESET_MS_MAX < shm::breakers::WAIT_MS_MAX);
 
 /// `MAX_REQUEST_SIZE` bounds every body cap but those of the file service.
 #[must_use]

@@ -1,8 +1,7 @@
 //! Circuit: does the edge have room for one more request, and is its service to be asked at all?
 //!
 //! The breaker of a service stands in the region, one for all workers of the node. What a call says of its service's
-//! health is told to it once, by [`Passage::settle`]; `account` alone calls that, but for a probe, whose word is wanted
-//! as soon as its answer begins.
+//! health is told to it once: when its answer begins, or by `account` if none came.
 
 use crate::clock;
 use crate::config::routes::{Row, Target};
@@ -32,14 +31,6 @@ pub struct Passage {
     worker: Rc<Worker>,
     service: Option<ServiceId>,
     permit: Cell<Option<Permit>>,
-    role: Role,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Ordinary,
-    /// The only call of the node while the circuit is half-open.
-    Probe,
 }
 
 impl Circuits {
@@ -70,12 +61,12 @@ pub fn enter(worker: &Rc<Worker>, service: Option<ServiceId>) -> Result<Passage,
     let circuit = service.and_then(|service| worker.circuits.of(service));
     // The wheel may be late: then a client waits a moment longer than it has to, but not longer than anybody.
     let admission = circuit.map(|circuit| (circuit.admit(worker), circuit.parameters.reset_ms));
-    let (permit, role) = match admission {
-        None => (None, Role::Ordinary),
-        Some((Admission::Pass(permit), _)) => (Some(permit), Role::Ordinary),
+    let permit = match admission {
+        None => None,
+        Some((Admission::Pass(permit), _)) => Some(permit),
         Some((Admission::Probe(permit), _)) => {
             worker.meters.circuit_changed(service, CircuitPosition::HalfOpen);
-            (Some(permit), Role::Probe)
+            Some(permit)
         }
         Some((Admission::Refused { retry_after_ms }, reset_ms)) => {
             return Err(open(retry_after_ms.min(reset_ms)));
@@ -86,7 +77,7 @@ pub fn enter(worker: &Rc<Worker>, service: Option<ServiceId>) -> Result<Passage,
     if let Some(service) = service {
         worker.block.in_flight_add(usize::from(service.0));
     }
-    Ok(Passage { worker: Rc::clone(worker), service, permit: Cell::new(permit), role })
+    Ok(Passage { worker: Rc::clone(worker), service, permit: Cell::new(permit) })
 }
 
 /// What an answer, or the lack of one, says of a service's health (platform section 1). `sheds`: it came with
@@ -123,11 +114,9 @@ impl Passage {
         }
     }
 
-    /// The answer's head is here: a probe has found out what it is for, however long the body takes.
+    /// The answer's head is here, which is what health is judged by (platform section 1), however long the body takes.
     pub fn answered(&self, status: u16, sheds: bool) {
-        if self.role == Role::Probe {
-            self.settle(verdict(Downstream::Status(status), sheds));
-        }
+        self.settle(verdict(Downstream::Status(status), sheds));
     }
 }
 

@@ -35,7 +35,7 @@ pub mod account;
 
 use crate::clock::{self, Nanos};
 use crate::config::lookups::identity::UserCheck;
-use crate::config::routes::{Local, Target};
+use crate::config::routes::{Local, StalePolicy, Target};
 use crate::control::asks::Person;
 use crate::http::encode::Persistence;
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
@@ -244,12 +244,14 @@ async fn establish(
     });
     let revocations = &worker.authority.revocations;
     let policy = worker.settings.users.revocation_cold;
-    let policies = (policy, matched.row().notes.stale);
+    let follows = worker.settings.local.follows_redis;
+    // Alone, a node has nobody to ask, and lacks nothing.
+    let stale = if follows { matched.row().notes.stale } else { StalePolicy::Serve };
+    let policies = (policy, stale);
     let mirror = revocation::check(revocations, policies, (&principal, &marks), clock::wall_seconds())?;
     if mirror == Mirror::Doubtful {
         Box::pin(revocation::ask(worker, &principal, authorization)).await?;
     }
-    let follows = worker.settings.local.follows_redis;
     if follows && revocations.completeness() == Completeness::NeverSynced {
         worker.meters.degraded(Degraded::ColdMirror);
     }
@@ -309,11 +311,11 @@ fn choose_tenant(
         (UserCheck::Always | UserCheck::Async, _) => Proof::Unproven,
     };
     let sent = head.values(KnownHeader::XTargetTenantId, bytes);
-    let chosen = target_tenant::choose(sent, &principal, proof, tokens.tenant_format)?;
+    let chosen = target_tenant::choose(sent, &principal, proof, tokens.tenant_format);
     if target_tenant::may_choose(&principal) {
-        ledger.obey(chosen.as_ref());
+        ledger.obey(chosen.as_ref().ok().and_then(Option::as_ref));
     }
-    Ok(chosen)
+    chosen
 }
 
 /// Whether the request only reads what every user may read.

@@ -165,15 +165,6 @@ fn a_circuit_is_that_of_the_table_unless_a_variable_says_otherwise() {
     assert_eq!(breaker("blockchain", &all), (75, 1_500, 7));
 }
 
-#[test]
-fn a_circuit_of_a_service_that_the_edge_does_not_ask_is_announced() {
-    let notices = |changes| sample::loaded(DEVELOPMENT, changes).notices;
-    let wanted = "CIRCUIT_BREAKER_RESET_TIMEOUT_EVENT takes effect with circuit breakers for proxied calls";
-    assert!(notices(&[("CIRCUIT_BREAKER_RESET_TIMEOUT_EVENT", "9")]).contains(&wanted.to_owned()));
-    let none = notices(&[("CIRCUIT_BREAKER_RESET_TIMEOUT_AUTH", "9")]);
-    assert!(none.iter().all(|notice| !notice.contains("CIRCUIT_BREAKER")), "{none:?}");
-}
-
 /// The table itself is built by the compiler, which no test would notice.
 #[test]
 fn a_row_is_built_from_the_commonest_values() {

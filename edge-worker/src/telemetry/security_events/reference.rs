@@ -54,7 +54,7 @@ lines of all workers of a node meet, gives each kind of line a budget; a flood o
 
 | lines | at once | then a second |
 |---|---|---|
-| `operator_revocation` | all | all |
+| `operator_revocation`, `operator_circuit` | all | all |
 | another audit or critical event, each | 1,000 | 10 |
 | a high or medium event, each | 200 | 5 |
 | a low event, each | 50 | 1 |
