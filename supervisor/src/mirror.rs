@@ -143,6 +143,10 @@ impl Mirror {
                     publisher.replay();
                 }
             }
+            // What this node revoked and Redis does not have was not read again, so that the doubt stays.
+            Update::Whole if revocations.lost() > 0 && publisher.unpublished() > 0 => {
+                revocations.catch_up(writer, clock::wall_millis());
+            }
             Update::Whole => revocations.end_sync(writer, clock::wall_millis()),
             Update::Sync(SyncState::Live { .. }) => revocations.catch_up(writer, clock::wall_millis()),
             Update::Sync(SyncState::Stale) => revocations.fall_behind(writer),

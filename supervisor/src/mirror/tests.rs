@@ -88,3 +88,26 @@ fn what_found_no_room_stays_in_doubt_until_the_store_was_read_whole() {
     }
     assert_eq!((revocations.completeness(), revocations.lost()), (Completeness::Complete, 0));
 }
+
+#[test]
+fn what_redis_does_not_have_is_not_read_again() {
+    let (region, security) = security();
+    let publisher = Publisher::new("here".to_owned(), 30, security.clone());
+    let mirror = Mirror::new(region, &[7; 32], 30, security);
+    for update in [Update::Gap(Gap::FirstStart), Update::Whole] {
+        mirror.update(update, &publisher);
+    }
+    let withdrawals = Withdrawals::new(mirror.clone(), Some(publisher.clone()));
+    let is_full = |number: &usize| {
+        let withdrawn = withdrawals.mirror.apply(&token(*number), RevocationSource::Stream);
+        withdrawn == Some(Recorded::Full)
+    };
+    let number =
+        (0..TOKENS_MAX).find(is_full).expect("a table with as many places as entries has some without");
+    assert_eq!(withdrawals.carry_out(token(number), "test").recorded, Some(Recorded::Full));
+    for update in [Update::Gap(Gap::NoRoom), Update::Whole] {
+        mirror.update(update, &publisher);
+    }
+    let completeness = region.authority().revocations.completeness();
+    assert_eq!(completeness, Completeness::Overflowing, "the letter waits for Redis, and has no other place");
+}
