@@ -7,13 +7,16 @@
 
 #![cfg(not(loom))]
 
+mod ground;
+mod seeded;
+
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use memmap2::MmapRaw;
 use rustix::process::{Pid, Signal, WaitOptions};
+use seeded::{Random, number_from};
 use shm::access::{
     Access, ApiKey, Decision, DecisionKey, Kept, Staff, StaffRecord, Tier, UserRecord, UserStatus,
     VenueAccess,
@@ -72,7 +75,8 @@ fn killed_supervisors_never_leave_a_revocation_unknown_or_a_record_wrong() {
     let kills = number_from("FLOODGATE_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap_or(KILLS));
     let started = Instant::now();
     let region = SupervisorRegion::create().expect("memfds are available");
-    let ground = ground();
+    // SAFETY: `Ground` is made of atomics alone, valid when zero.
+    let ground: &Ground = unsafe { ground::shared() };
     ground.acknowledged.now_s.store(1_000, Ordering::Release);
     let mut random = Random(seed);
     let mut figures = Figures::default();
@@ -446,35 +450,4 @@ fn signed(number: u64) -> i64 {
 
 fn small(number: u64) -> usize {
     usize::try_from(number).expect("small")
-}
-
-/// Memory that forked children share with their parent.
-fn ground() -> &'static Ground {
-    let file = rustix::fs::memfd_create("ground", rustix::fs::MemfdFlags::CLOEXEC).expect("a memfd");
-    rustix::fs::ftruncate(&file, size_of::<Ground>() as u64).expect("it grows");
-    let mapping: &'static MmapRaw = Box::leak(Box::new(MmapRaw::map_raw(&file).expect("it is mapped")));
-    assert!(mapping.len() == size_of::<Ground>() && align_of::<Ground>() <= 4096);
-    // SAFETY: the mapping is leaked, starts at a page, is as long as `Ground`, and nobody truncates its file;
-    // `Ground` is made of atomics alone, valid when zero, and is only reached through shared references.
-    unsafe { &*mapping.as_mut_ptr().cast::<Ground>() }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
 }

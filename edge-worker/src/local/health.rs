@@ -5,7 +5,7 @@ use crate::config::services::{Service, ServiceId};
 use crate::telemetry::labels::CircuitPosition;
 use crate::telemetry::log::line::write_time;
 use serde::Serialize;
-use shm::breakers::{Position, View};
+use shm::breakers::View;
 use shm::readiness::{Check, State};
 use shm::workers::{Driver, Phase};
 use std::collections::BTreeMap;
@@ -151,7 +151,7 @@ fn circuits<'a>(node: &Node<'a>) -> BTreeMap<&'a str, Circuit> {
         let View { position, left_ms, calls, failures, retries, .. } = node.circuit(index)?;
         let circuit = Circuit {
             state: CircuitPosition::of(position).word(),
-            held: matches!(position, Position::ForcedOpen | Position::ForcedClosed),
+            held: position.is_held(),
             calls,
             failures,
             retries,

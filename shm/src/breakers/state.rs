@@ -49,6 +49,14 @@ pub enum Position {
     ForcedClosed,
 }
 
+impl Position {
+    /// Whether an operator holds it.
+    #[must_use]
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::ForcedOpen | Self::ForcedClosed)
+    }
+}
+
 /// A change that a call or an operator brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transition {

@@ -5,7 +5,7 @@ use edge_worker::clock;
 use edge_worker::config::WorkerSettings;
 use edge_worker::telemetry::labels::CircuitPosition;
 use shm::Shared;
-use shm::breakers::{Breaker, Position, View};
+use shm::breakers::{Breaker, View};
 use shm::names::NameId;
 
 /// One a service, in the order of the services.
@@ -74,7 +74,7 @@ impl Held {
         CircuitLine {
             service: self.service.clone(),
             state: CircuitPosition::of(position).word().to_owned(),
-            held: matches!(position, Position::ForcedOpen | Position::ForcedClosed),
+            held: position.is_held(),
             calls,
             failures,
             retries,
