@@ -56,9 +56,22 @@ impl Field {
             starter.floodgate("floodgate", own, &hs256),
             starter.floodgate(CHECKED, own, &checked),
         ];
-        contestants.extend(before.map(|before| starter.floodgate("before", &before, &hs256)));
+        if let Some(before) = before {
+            contestants.push(starter.floodgate("before", &before, &hs256));
+            contestants.push(starter.floodgate("before-checked", &before, &checked));
+        }
         let rs256 = starter.floodgate("floodgate-rs256", own, &[("JWT_PUBLIC_KEY", tokens::PUBLIC_KEY)]);
         Field { token: tokens::hs256(), service, contestants, redis, rs256, directory }
+    }
+
+    /// The contestants as they take turns in a round: each has every place, and every other behind it as often as
+    /// before it.
+    pub fn in_order(&self, round: usize) -> impl Iterator<Item = &Contestant> {
+        let count = self.contestants.len();
+        (0..count).map(move |turn| {
+            let turn = if round % 2 == 0 { turn } else { count - 1 - turn };
+            &self.contestants[(round / 2 + turn) % count]
+        })
     }
 
     /// Floodgate that checks users at auth-service, and API keys and revocations by Redis.

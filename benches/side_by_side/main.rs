@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench side_by_side -- [--quick] [--only SCENARIO] [--rounds N] [--before FLOODGATE]`. Every
 //! contestant runs pinned to core 0; one single-threaded process on core 1 is the clients and the service at once.
-//! Contestants take turns in each round, the order rotates, and what is compared is the ratio within a round, never
-//! across them.
+//! Contestants take turns in each round, the order rotates and turns round, and what is compared is the ratio within a
+//! round, never across them.
 #![allow(clippy::print_stdout, reason = "the report is this program's output")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark waits for the time it measures")]
 
@@ -54,7 +54,7 @@ const SCENARIOS: [Scenario; 6] = [
         shape: SMALL,
         connections: 64,
         pace: Pace::Closed,
-        rounds: 9,
+        rounds: 15,
     },
     Scenario {
         name: "saturated-256",
@@ -62,7 +62,7 @@ const SCENARIOS: [Scenario; 6] = [
         shape: SMALL,
         connections: 256,
         pace: Pace::Closed,
-        rounds: 9,
+        rounds: 15,
     },
     Scenario {
         name: "one-connection",
@@ -70,7 +70,7 @@ const SCENARIOS: [Scenario; 6] = [
         shape: SMALL,
         connections: 1,
         pace: Pace::Closed,
-        rounds: 5,
+        rounds: 9,
     },
     Scenario {
         name: "large-answers",
@@ -78,7 +78,7 @@ const SCENARIOS: [Scenario; 6] = [
         shape: Shape { answer_bytes: 60_000, keep_alive: true },
         connections: 64,
         pace: Pace::Closed,
-        rounds: 5,
+        rounds: 9,
     },
     Scenario {
         name: "new-connections",
@@ -86,7 +86,7 @@ const SCENARIOS: [Scenario; 6] = [
         shape: Shape { answer_bytes: 200, keep_alive: false },
         connections: 64,
         pace: Pace::Closed,
-        rounds: 5,
+        rounds: 9,
     },
     Scenario {
         name: "fixed-rate",
@@ -94,7 +94,7 @@ const SCENARIOS: [Scenario; 6] = [
         shape: SMALL,
         connections: 64,
         pace: Pace::Rate(10_000),
-        rounds: 7,
+        rounds: 9,
     },
 ];
 
@@ -139,8 +139,7 @@ fn main() {
     for scenario in SCENARIOS.iter().filter(|scenario| options.wants(scenario.name)) {
         report.scenario(scenario.name, scenario.says);
         for round in 0..options.rounds(scenario.rounds) {
-            for turn in 0..field.contestants.len() {
-                let contestant = &field.contestants[(round + turn) % field.contestants.len()];
+            for contestant in field.in_order(round) {
                 report.add(
                     scenario.name,
                     contestant.name,
