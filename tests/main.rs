@@ -27,6 +27,8 @@ mod wire_strictness;
 mod bodies;
 mod upstream_failures;
 mod breakers;
+mod bulkheads;
+mod shedding;
 mod local_answers;
 mod worker_crash;
 mod soak;

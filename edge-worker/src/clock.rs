@@ -6,7 +6,7 @@ use std::time::Duration;
 pub type UnixSeconds = i64;
 
 /// Milliseconds of the system's monotonic clock. Equal in all processes of one boot, so the region may hold it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(pub u64);
 
 /// Nanoseconds of the monotonic clock, for durations that are measured.

@@ -15,9 +15,11 @@ pub mod suggestion;
 pub mod host;
 pub mod server;
 pub mod services;
+pub mod bulkheads;
 pub mod routes;
 pub mod tokens;
 pub mod limits;
+pub mod shedding;
 pub mod headers;
 pub mod telemetry;
 pub mod redis;
@@ -57,6 +59,7 @@ pub struct WorkerSettings {
     pub routes: Vec<routes::Row>,
     pub tokens: tokens::TokenSettings,
     pub limits: limits::Limits,
+    pub shedding: shedding::Marks,
     pub headers: headers::HeaderSettings,
     pub local: LocalSettings,
     pub users: UserSettings,

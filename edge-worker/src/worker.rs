@@ -19,9 +19,11 @@ use crate::net::vigil::Vigils;
 use crate::net::wheel::{Reason, TICK_MS, Wheel};
 use crate::net::{door, guard};
 use crate::pipeline::authorise::policy::Policy;
+use crate::pipeline::bulkhead::Bulkheads;
 use crate::pipeline::circuit::Circuits;
 use crate::pipeline::parse::Ids;
 use crate::pipeline::route::RouteTable;
+use crate::pipeline::shedding::Shedding;
 use crate::telemetry::labels::LookupEnd;
 use crate::telemetry::metrics::Meters;
 use crate::upstream::connect::Upstreams;
@@ -63,7 +65,9 @@ pub struct Worker {
     pub buffers: Buffers,
     pub heads: RefCell<Vec<RequestHead>>,
     pub upstreams: Upstreams,
+    pub bulkheads: Bulkheads,
     pub circuits: Circuits,
+    pub shedding: Shedding,
     pub ids: Ids,
     /// The `Date` of answers, refreshed every tick.
     pub date: RefCell<HttpDate>,
@@ -158,7 +162,9 @@ impl Worker {
             buffers: Buffers::default(),
             heads: RefCell::default(),
             upstreams,
+            bulkheads: Bulkheads::new(&settings.services, &shared.workers, block),
             circuits,
+            shedding: Shedding::new(settings.shedding),
             ids: Ids::seeded(),
             date: RefCell::new(HttpDate::at(clock::wall_seconds().unsigned_abs())),
             gate: AcceptGate::default(),
@@ -221,7 +227,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Time: the wheel, the heartbeat, the sweep of idle upstream connections, and how late the loop is.
+    /// Time: the wheel, the heartbeat, the sweep of idle upstream connections, how late the loop is, and what follows
+    /// from that and from what the other workers have in flight.
     async fn tick(self: Rc<Self>) {
         let mut beat_at = 0;
         let mut last = clock::now();
@@ -229,8 +236,11 @@ impl Worker {
             io::sleep(Duration::from_millis(TICK_MS)).await;
             let now = clock::now();
             let slept_ns = now.since(last).as_nanos() as u64;
-            self.meters.loop_lag(slept_ns.saturating_sub(TICK_MS * 1_000_000));
+            let lag_ns = slept_ns.saturating_sub(TICK_MS * 1_000_000);
+            self.meters.loop_lag(lag_ns);
             last = now;
+            self.block.set_pressure(self.shedding.look(&self.shared.workers, lag_ns, now.millis()));
+            self.bulkheads.look(now.millis().0);
             self.wheel.advance(now.millis(), io::expire);
             self.asks.expire(now.millis());
             self.date.borrow_mut().refresh(clock::wall_seconds().unsigned_abs());
@@ -240,6 +250,7 @@ impl Worker {
                 self.meters.lookups_waiting(self.asks.waiting());
                 self.upstreams.sweep(&self.wheel);
                 self.vigils.look(io::is_reset, io::shut_both);
+                self.bulkheads.sweep(|client| self.load.cutting.get() || io::is_reset(client));
             }
         }
     }

@@ -80,6 +80,14 @@ pub(crate) fn fence_stores() {
     fence(Ordering::Release);
 }
 
+/// Orders everything before it before everything after it, a store before a load included: SeqCst, partner of the
+/// same fence in another process. Of two that each store a word, pass it, and load the other's word, one at least
+/// sees what the other stored.
+#[inline]
+pub(crate) fn fence_all() {
+    fence(Ordering::SeqCst);
+}
+
 /// Structures as they stand in a new region, all bytes zero; for tests and models, which have no mapping.
 #[cfg(test)]
 pub(crate) trait Zeroed {

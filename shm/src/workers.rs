@@ -1,4 +1,4 @@
-//! One block a worker slot: who owns it, whether it is alive, and what it has in flight.
+//! One block a worker slot: who owns it, whether it is alive, what it has in flight, and which places it has taken.
 //!
 //! Writer: the worker that owns the slot; the supervisor only through `clear`, after it has reaped that
 //! worker. Readers: the supervisor and the other workers.
@@ -8,6 +8,8 @@
 use crate::SERVICES_MAX;
 use crate::atomics::Word;
 use crate::layout::{Field, Structure};
+
+pub mod places;
 
 /// The block of one slot; see the file's head.
 #[repr(C, align(64))]
@@ -20,8 +22,10 @@ pub struct WorkerBlock {
     connections: Word,
     requests_in_flight: Word,
     public_keys: Word,
-    reserved: [Word; 1],
+    pressure: Word,
     in_flight: [Word; SERVICES_MAX],
+    places: [Word; SERVICES_MAX],
+    waiting: [Word; SERVICES_MAX],
 }
 
 /// Where a worker stands in its life.
@@ -58,12 +62,14 @@ impl WorkerBlock {
                 size_of::<Word>(),
             ),
             Field("public_keys", std::mem::offset_of!(WorkerBlock, public_keys), size_of::<Word>()),
-            Field("reserved", std::mem::offset_of!(WorkerBlock, reserved), size_of::<[Word; 1]>()),
+            Field("pressure", std::mem::offset_of!(WorkerBlock, pressure), size_of::<Word>()),
             Field(
                 "in_flight",
                 std::mem::offset_of!(WorkerBlock, in_flight),
                 size_of::<[Word; SERVICES_MAX]>(),
             ),
+            Field("places", std::mem::offset_of!(WorkerBlock, places), size_of::<[Word; SERVICES_MAX]>()),
+            Field("waiting", std::mem::offset_of!(WorkerBlock, waiting), size_of::<[Word; SERVICES_MAX]>()),
         ],
     };
 
@@ -77,8 +83,9 @@ impl WorkerBlock {
     /// The supervisor empties the slot of a worker that it has reaped.
     pub fn clear(&self) {
         let head = [&self.phase, &self.identity, &self.driver, &self.heartbeat_ms];
-        let gauges = [&self.connections, &self.requests_in_flight, &self.public_keys];
-        for word in head.into_iter().chain(gauges).chain(&self.in_flight) {
+        let gauges = [&self.connections, &self.requests_in_flight, &self.public_keys, &self.pressure];
+        let services = self.in_flight.iter().chain(&self.places).chain(&self.waiting);
+        for word in head.into_iter().chain(gauges).chain(services) {
             word.store(0);
         }
     }
@@ -140,6 +147,16 @@ impl WorkerBlock {
     #[must_use]
     pub fn public_keys(&self) -> u64 {
         self.public_keys.load()
+    }
+
+    /// How much the worker sheds, in a unit of its own; zero is nothing.
+    pub fn set_pressure(&self, level: u64) {
+        self.pressure.store(level);
+    }
+
+    #[must_use]
+    pub fn pressure(&self) -> u64 {
+        self.pressure.load()
     }
 
     /// A client connection was accepted.
@@ -211,8 +228,10 @@ impl crate::atomics::Zeroed for WorkerBlock {
             connections: Word::zeroed(),
             requests_in_flight: Word::zeroed(),
             public_keys: Word::zeroed(),
-            reserved: Zeroed::zeroed(),
+            pressure: Word::zeroed(),
             in_flight: Zeroed::zeroed(),
+            places: Zeroed::zeroed(),
+            waiting: Zeroed::zeroed(),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod security_log;
 pub mod process;
 pub mod snapshot;
 pub mod render;
+pub mod overload;
 
 use edge_worker::config::telemetry::{LogFormat, LogLevel};
 use edge_worker::pipeline::rejection::Fault;
@@ -140,11 +141,12 @@ impl Exporter {
     }
 }
 
-/// Whether a request has its line. A client may cause refusals as often as it likes, but not fill the disk with them.
+/// Whether a request has its line. Clients may cause refusals as often as they like, but not fill the disk with them.
 fn is_written(view: &AccessView<'_>, threshold: LogLevel, security: &SecurityLog) -> bool {
     view.line == AccessLine::Written
         && view.level().passes(threshold)
-        && (view.reason.fault() != Some(Fault::Client) || security.admits(Kind::RefusedRequest))
+        && (!matches!(view.reason.fault(), Some(Fault::Client | Fault::Load))
+            || security.admits(Kind::RefusedRequest))
 }
 
 /// Drains for ever. The exporter stays reachable for [`Exporter::drain_slot`] between two drains.

@@ -49,6 +49,9 @@ struct Shared {
     streams: Mutex<Vec<(u64, TcpStream)>>,
     connections: AtomicU64,
     hung_up: AtomicU64,
+    /// Requests that are here and whose answers' last step has not begun.
+    at_work: AtomicU64,
+    busiest: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -117,6 +120,11 @@ impl Backend {
     /// How often the edge ended a connection while a script was still hanging or sending.
     pub fn hung_up(&self) -> u64 {
         self.shared.hung_up.load(Ordering::SeqCst)
+    }
+
+    /// Most requests that were here at one time, none of them on its last step.
+    pub fn busiest(&self) -> u64 {
+        self.shared.busiest.load(Ordering::SeqCst)
     }
 
     /// Ends every open connection, as a service does with idle ones.
@@ -195,11 +203,18 @@ impl Conversation {
                 received.body = self.reader.body(framing(&head))?;
             }
             lock(&self.shared.received).push(received.clone());
-            for step in script.steps {
+            let mut work = Some(Work::begin(&self.shared));
+            let mut steps = script.steps.into_iter().peekable();
+            while let Some(step) = steps.next() {
+                if steps.peek().is_none() {
+                    // Before the answer's end, by which the edge learns that it may send another request.
+                    work = None;
+                }
                 if self.step(step, &head, &received)? == After::End {
                     return Ok(());
                 }
             }
+            drop(work);
         }
         Ok(())
     }
@@ -256,6 +271,23 @@ impl Conversation {
         if hung_up && !self.shared.stopped.load(Ordering::SeqCst) {
             self.shared.hung_up.fetch_add(1, Ordering::SeqCst);
         }
+    }
+}
+
+/// A request that is worked on.
+struct Work(Arc<Shared>);
+
+impl Work {
+    fn begin(shared: &Arc<Shared>) -> Work {
+        let at_work = shared.at_work.fetch_add(1, Ordering::SeqCst) + 1;
+        shared.busiest.fetch_max(at_work, Ordering::SeqCst);
+        Work(Arc::clone(shared))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

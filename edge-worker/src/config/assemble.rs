@@ -8,7 +8,7 @@ use super::routes::{Row, Target};
 use super::services::{Service, clamp_body};
 use super::{
     NameTable, Settings, UserSettings, WorkerSettings, announced, headers, limits, lookups, redis, routes,
-    server, services, telemetry, tokens,
+    server, services, shedding, telemetry, tokens,
 };
 use std::path::PathBuf;
 
@@ -44,6 +44,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         services,
         routes: rows,
         tokens,
+        shedding: shedding::read(&mut lookup, &limits),
         limits,
         headers,
         local: server::local(&mut lookup, &supervisor),

@@ -59,7 +59,7 @@ fn services() -> String {
         };
         let _ = writeln!(
             table,
-            "| {} | `{}` | `http://127.0.0.1:{}` | {criticality} | {} / {} | {} MiB | {} / {} / {} | `{}` |",
+            "| {} | `{}` | `http://127.0.0.1:{}` | {criticality} | {} / {} | {} MiB | {} / {} / {} | `{}` | {} |",
             service.name,
             service.variable(),
             service.development_port,
@@ -69,7 +69,8 @@ fn services() -> String {
             service.breaker.error_percent,
             service.breaker.reset_ms / 1_000,
             service.breaker.volume,
-            service.health_path
+            service.health_path,
+            service.in_flight_max
         );
     }
     table
@@ -99,8 +100,8 @@ const COLUMNS: &str = "\
 
 const SERVICES_HEAD: &str = "
 | service `<NAME>` | variable | default in development | criticality | read / write deadline s | body | \
-circuit: error % / reset s / volume | health path |
-|---|---|---|---|---|---|---|---|
+circuit: error % / reset s / volume | health path | in flight |
+|---|---|---|---|---|---|---|---|---|
 ";
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The nineteen services: defaults as one table, and a service as configured.
 
+use super::bulkheads::{self, Bulkhead};
 use super::host::{BaseUrl, entries};
 use super::lookup::Lookup;
 use super::rule::Rule;
@@ -40,6 +41,7 @@ pub struct Service {
     pub health_path: String,
     /// When its circuit opens.
     pub breaker: Breaker,
+    pub bulkhead: Bulkhead,
 }
 
 /// One base URL of a service.
@@ -76,6 +78,8 @@ pub struct ServiceDefaults {
     pub body_mib: u64,
     pub breaker: Breaker,
     pub health_path: &'static str,
+    /// Requests of the node at it at a time.
+    pub in_flight_max: u64,
 }
 
 /// When a service's circuit opens.
@@ -99,6 +103,10 @@ impl ServiceDefaults {
             body_mib: 1,
             breaker: Breaker { error_percent: 50, reset_ms: 60_000, volume: 20 },
             health_path: "/health/live",
+            in_flight_max: match criticality {
+                Criticality::Ready | Criticality::Business => 4_096,
+                Criticality::Normal => 1_024,
+            },
         }
     }
 
@@ -117,6 +125,10 @@ impl ServiceDefaults {
 
     const fn health(self, health_path: &'static str) -> ServiceDefaults {
         ServiceDefaults { health_path, ..self }
+    }
+
+    const fn places(self, in_flight_max: u64) -> ServiceDefaults {
+        ServiceDefaults { in_flight_max, ..self }
     }
 
     /// The variable that holds its URLs.
@@ -156,10 +168,10 @@ pub const SERVICES: [ServiceDefaults; 19] = {
             .breaker(50, 60, 10)
             .health("/health"),
         ServiceDefaults::new("monitoring", 3017, Normal).timeouts(5, 5).breaker(70, 60, 10).health("/health"),
-        ServiceDefaults::new("blockchain", 3011, Normal).timeouts(30, 60).breaker(50, 120, 10),
+        ServiceDefaults::new("blockchain", 3011, Normal).timeouts(30, 60).breaker(50, 120, 10).places(256),
         ServiceDefaults::new("order", 3005, Business).body(10),
         ServiceDefaults::new("scanning", 3009, Business).timeouts(5, 5).health("/health"),
-        ServiceDefaults::new("minting", 3018, Normal).timeouts(10, 90).breaker(50, 120, 10),
+        ServiceDefaults::new("minting", 3018, Normal).timeouts(10, 90).breaker(50, 120, 10).places(256),
         ServiceDefaults::new("transfer", 3019, Normal).timeouts(5, 30).breaker(50, 60, 15),
     ]
 };
@@ -334,6 +346,7 @@ fn service(
         pool_idle_ms: if defaults.name == "scanning" { 4_000 } else { 60_000 },
         health_path: lookup.text(&health).unwrap_or(defaults.health_path).to_owned(),
         breaker: breaker(lookup, defaults),
+        bulkhead: bulkheads::read(lookup, defaults),
     }
 }
 

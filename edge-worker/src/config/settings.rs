@@ -115,11 +115,13 @@ pub struct Group {
 pub const GROUPS: &[Group] = &[
     Group { title: "Server", settings: super::server::SETTINGS },
     Group { title: "Services", settings: super::services::SETTINGS },
+    Group { title: "Bulkheads", settings: super::bulkheads::SETTINGS },
     Group { title: "Tokens", settings: super::tokens::SETTINGS },
     Group { title: "Redis", settings: super::redis::SETTINGS },
     Group { title: "Look-ups at services", settings: super::lookups::SETTINGS },
     Group { title: "Headers and addresses", settings: super::headers::SETTINGS },
     Group { title: "Limits", settings: super::limits::SETTINGS },
+    Group { title: "Shedding", settings: super::shedding::SETTINGS },
     Group { title: "Rate limits", settings: super::announced::RATE_LIMITS },
     Group { title: "Sale and cache", settings: super::announced::FEATURES },
     Group { title: "Routes", settings: super::announced::ROUTES },

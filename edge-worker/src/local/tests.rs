@@ -4,6 +4,7 @@ use super::health::{Detail, health, service_health};
 use super::live::{health_live, live, startup};
 use super::ready::{STALLED_MS, ready};
 use super::*;
+use crate::config::bulkheads::Bulkhead;
 use crate::config::services::{Criticality, SERVICES, ServiceId};
 use serde_json::{Value, json};
 use shm::SupervisorRegion;
@@ -49,6 +50,7 @@ impl Bench {
             pool_idle_ms: 1,
             health_path: "/health".to_owned(),
             breaker: SERVICES[0].breaker,
+            bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
         });
         // As the settings of a node without Redis are read.
         let dependencies = vec![Dependency::Auth, Dependency::Venue];

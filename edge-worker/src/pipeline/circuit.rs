@@ -1,4 +1,4 @@
-//! Circuit: does the edge have room for one more request, and is its service to be asked at all?
+//! Circuit: does the worker have room for one more request, and is its service to be asked at all?
 //!
 //! The breaker of a service stands in the region, one for all workers of the node. What a call says of its service's
 //! health is told to it once: when its answer begins, or by `account` if none came.
@@ -6,10 +6,11 @@
 use crate::clock;
 use crate::config::routes::{Row, Target};
 use crate::config::services::{Service, ServiceId};
+use crate::pipeline::bulkhead::Place;
 use crate::pipeline::rejection::Rejection;
 use crate::telemetry::labels::{CircuitPosition, Downstream};
 use crate::worker::Worker;
-use shm::breakers::{Admission, Breaker, Outcome, Parameters, Permit, WAIT_MS_MAX};
+use shm::breakers::{Admission, Breaker, Outcome, Parameters, Permit, Position, WAIT_MS_MAX};
 use shm::layout::Shared;
 use shm::names::NameId;
 use std::cell::Cell;
@@ -29,7 +30,8 @@ struct Circuit {
 /// nobody settled says nothing about the service.
 pub struct Passage {
     worker: Rc<Worker>,
-    service: Option<ServiceId>,
+    /// Where a service is called.
+    place: Option<Place>,
     permit: Cell<Option<Permit>>,
 }
 
@@ -49,11 +51,28 @@ impl Circuits {
     }
 }
 
-/// Takes a place in flight, and asks the service's breaker.
+/// Whether the service is left alone now, so that a wait for it is of no use. Takes no permit.
+///
+/// # Errors
+/// `CircuitOpen`.
+pub fn glance(worker: &Worker, service: ServiceId) -> Result<(), Rejection> {
+    let Some(circuit) = worker.circuits.of(service) else { return Ok(()) };
+    let view = circuit.breaker.view(worker.wheel.now().0);
+    let reset_ms = circuit.parameters.reset_ms;
+    match view.position {
+        Position::Open => Err(open(view.left_ms.min(reset_ms))),
+        Position::ForcedOpen => Err(open(reset_ms)),
+        Position::Closed | Position::HalfOpen | Position::ForcedClosed => Ok(()),
+    }
+}
+
+/// Takes one of the worker's places in flight, and asks the service's breaker: after the place at the service, so that
+/// nobody waits with the permit of a probe.
 ///
 /// # Errors
 /// `Overloaded` at the cap, `CircuitOpen` while the service is left alone.
-pub fn enter(worker: &Rc<Worker>, service: Option<ServiceId>) -> Result<Passage, Rejection> {
+pub fn enter(worker: &Rc<Worker>, place: Option<Place>) -> Result<Passage, Rejection> {
+    let service = place.as_ref().map(Place::service);
     let in_flight = worker.load.in_flight.get();
     if in_flight >= worker.settings.limits.in_flight_max {
         return Err(Rejection::Overloaded);
@@ -77,7 +96,7 @@ pub fn enter(worker: &Rc<Worker>, service: Option<ServiceId>) -> Result<Passage,
     if let Some(service) = service {
         worker.block.in_flight_add(usize::from(service.0));
     }
-    Ok(Passage { worker: Rc::clone(worker), service, permit: Cell::new(permit) })
+    Ok(Passage { worker: Rc::clone(worker), place, permit: Cell::new(permit) })
 }
 
 /// What an answer, or the lack of one, says of a service's health (platform section 1). `sheds`: it came with
@@ -100,9 +119,19 @@ impl Circuit {
 }
 
 impl Passage {
+    fn service(&self) -> Option<ServiceId> {
+        self.place.as_ref().map(Place::service)
+    }
+
+    /// Milliseconds of the request's time that it waited for its place.
+    #[must_use]
+    pub fn waited_ms(&self) -> u64 {
+        self.place.as_ref().map_or(0, Place::waited_ms)
+    }
+
     /// Tells the breaker how the call went. The first word counts.
     pub fn settle(&self, outcome: Outcome) {
-        let Some((permit, service)) = self.permit.take().zip(self.service) else { return };
+        let Some((permit, service)) = self.permit.take().zip(self.service()) else { return };
         let Some(circuit) = self.worker.circuits.of(service) else { return };
         // By an exact clock: an open circuit is to be left alone for all of its time.
         let now_ms = match outcome {
@@ -126,7 +155,7 @@ impl Drop for Passage {
         let load = &self.worker.load;
         load.in_flight.set(load.in_flight.get() - 1);
         self.worker.block.requests_in_flight_sub();
-        if let Some(service) = self.service {
+        if let Some(service) = self.service() {
             self.worker.block.in_flight_sub(usize::from(service.0));
         }
     }

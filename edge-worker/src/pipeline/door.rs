@@ -5,6 +5,7 @@ use super::authorise::Scraper;
 use super::parse::Request;
 use super::rejection::Rejection;
 use super::route::{Matched, check_query_tenant};
+use super::shedding;
 use crate::config::routes::{Access, Row, Target};
 use crate::http::head::BodyFraming;
 use crate::worker::Worker;
@@ -32,10 +33,10 @@ impl Admission {
     }
 }
 
-/// Checks the declared size, and on public rows that no tenant is chosen by query.
+/// Sheds what the node has no room for, checks the declared size, and on public rows that no tenant is chosen by query.
 ///
 /// # Errors
-/// `BodyTooLarge`, `TenantInPublicQuery`, `NotFound` for a scrape from elsewhere.
+/// `Shed`, `BodyTooLarge`, `TenantInPublicQuery`, `NotFound` for a scrape from elsewhere.
 pub fn admit(
     worker: &Worker,
     request: &Request<'_>,
@@ -43,6 +44,7 @@ pub fn admit(
     claimed: &Claimed,
 ) -> Result<Admission, Rejection> {
     let row = matched.row();
+    shedding::admit(worker, row.class)?;
     let body_bytes_max = body_bytes_max(worker, row);
     let too_large = match request.head.framing() {
         BodyFraming::None => false,

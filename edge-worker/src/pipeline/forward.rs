@@ -58,12 +58,12 @@ pub fn prepare(
     matched: &Matched<'_>,
     claimed: &Claimed,
     admission: &Admission,
-    (grant, key, ledger): (&Grant, Option<&VenueKey>, &Ledger),
+    (grant, key, ledger, passage): (&Grant, Option<&VenueKey>, &Ledger, &Passage),
     body: Option<Box<Buffered>>,
 ) -> Granted {
     let row = matched.row();
     let service = ledger.service.expect("the order sets the service before it prepares a request for it");
-    let timeout_ms = timeout_ms(worker, row, service, request.method);
+    let timeout_ms = timeout_ms(worker, row, service, request.method).saturating_sub(passage.waited_ms());
     let instance = worker.upstreams.choose(service);
     let trace = &ledger.ids.trace;
     let mut texts = Texts::default();
@@ -254,7 +254,9 @@ fn timeout(exchanged: &Exchanged) -> Option<Phase> {
     }
 }
 
-fn timeout_ms(worker: &Worker, row: &Row, service: ServiceId, method: Method) -> u64 {
+/// Milliseconds until the answer's head has to be here.
+#[must_use]
+pub fn timeout_ms(worker: &Worker, row: &Row, service: ServiceId, method: Method) -> u64 {
     let service = worker.settings.services.get(usize::from(service.0));
     row.timeout_ms.unwrap_or_else(|| {
         service.map_or(

@@ -2,7 +2,7 @@
 //!
 //! parse -> route -> door -> authenticate (renewal, where newer keys could prove the token) -> revocation ->
 //! validation -> user -> target tenant -> api_key -> authorise (venue, where that decides) -> body (where the row has
-//! it read) -> circuit -> forward -> respond -> account
+//! it read) -> bulkhead -> circuit -> forward -> respond -> account
 //!
 //! A stage returns evidence that only it can make; `forward` cannot be called without a [`authorise::Grant`]
 //! and a [`circuit::Passage`]. Only this file knows the order.
@@ -12,6 +12,7 @@ pub mod parse;
 pub mod address;
 pub mod trace;
 pub mod route;
+pub mod shedding;
 pub mod door;
 pub mod authenticate;
 pub mod renewal;
@@ -27,6 +28,7 @@ pub mod venue;
 pub mod body;
 pub mod tenant_status;
 pub mod withdraw;
+pub mod bulkhead;
 pub mod circuit;
 pub mod forward;
 pub mod respond;
@@ -36,10 +38,11 @@ pub mod account;
 use crate::clock::{self, Nanos};
 use crate::config::lookups::identity::UserCheck;
 use crate::config::routes::{Local, StalePolicy, Target};
+use crate::config::services::ServiceId;
 use crate::control::asks::Person;
 use crate::http::encode::Persistence;
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
-use crate::http::method::MethodSet;
+use crate::http::method::{Method, MethodSet};
 use crate::http::target::query::{QueryValue, query_value};
 use crate::identity::fault::TokenFault;
 use crate::net::connection::{After, Connection};
@@ -53,6 +56,7 @@ use authenticate::{Authorization, CacheOutcome, Principal, TokenDigest};
 use authorise::need::Known;
 use authorise::policy::Rule;
 use authorise::{Case, Grant, Step};
+use bulkhead::Waiting;
 use circuit::Passage;
 use forward::Granted;
 use marks::{LastToken, Marks};
@@ -183,10 +187,7 @@ async fn decide(
         principal: ledger.principal.clone(),
         target_tenant,
     };
-    let voucher = |principal: &Principal| Voucher {
-        person: person(principal, ledger, (claimed, bytes)),
-        bearer: authenticate::presented(authenticate::authorization(&request)),
-    };
+    let voucher = |principal: &Principal| voucher(principal, ledger, (claimed, bytes), &request);
     let rule = worker.policy.rule(matched.index());
     let decision = grant(worker, rule, &case, marks.as_deref(), voucher).await;
     ledger.audit(decision.as_ref().map_err(|rejection| *rejection), || audit::venue(&matched, target));
@@ -204,12 +205,28 @@ async fn decide(
             } else {
                 None
             };
-            let passage = circuit::enter(worker, Some(*service))?;
-            let evidence = (&grant, key.as_ref(), &*ledger);
+            let passage = match bulkhead::take(worker, *service) {
+                Some(place) => circuit::enter(worker, Some(place))?,
+                None => Box::pin(wait(worker, *service, (&matched, request.method), stream)).await?,
+            };
+            let evidence = (&grant, key.as_ref(), &*ledger, &passage);
             let granted = forward::prepare(worker, &request, &matched, claimed, &admission, evidence, body);
             Ok(Decision::Forward(passage, granted))
         }
     }
+}
+
+/// Waits for a place at a service, unless it is left alone anyway.
+async fn wait(
+    worker: &Rc<Worker>,
+    service: ServiceId,
+    (matched, method): (&route::Matched<'_>, Method),
+    stream: &Stream,
+) -> Result<Passage, Option<Rejection>> {
+    circuit::glance(worker, service)?;
+    let timeout_ms = forward::timeout_ms(worker, matched.row(), service, method);
+    let waiting = Waiting { client: stream.descriptor(), timeout_ms };
+    Ok(circuit::enter(worker, Some(bulkhead::wait(worker, service, waiting).await?))?)
 }
 
 /// The venue that the query speaks of.
@@ -322,6 +339,19 @@ fn choose_tenant(
 fn reads_as_user(worker: &Worker, request: &parse::Request<'_>, matched: &route::Matched<'_>) -> bool {
     let rule = worker.policy.rule(matched.index());
     request.method.is_read() && matches!(rule, Rule::User | Rule::Own { .. })
+}
+
+/// What venue-service is asked with.
+fn voucher(
+    principal: &Principal,
+    ledger: &Ledger,
+    (claimed, bytes): (&Claimed, &[u8]),
+    request: &parse::Request<'_>,
+) -> Voucher {
+    Voucher {
+        person: person(principal, ledger, (claimed, bytes)),
+        bearer: authenticate::presented(authenticate::authorization(request)),
+    }
 }
 
 /// Whom the supervisor asks about, and on whose behalf.

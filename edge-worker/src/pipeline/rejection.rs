@@ -50,6 +50,10 @@ pub enum Rejection {
     CircuitOpen {
         retry_after_s: u16,
     },
+    /// Nobody can be let in to the service, and there is no room to wait or the wait was too long.
+    ServiceFull,
+    /// The node has more to do than it can, and others come first.
+    Shed,
     Overloaded,
     Draining,
 }
@@ -69,6 +73,8 @@ pub enum Fault {
     Client,
     Service,
     Edge,
+    /// Nobody's: more is asked for than can be done.
+    Load,
 }
 
 /// What a client is told (RFC 9457 problem details).
@@ -92,7 +98,7 @@ impl Rejection {
     /// The table.
     #[must_use]
     pub fn sentence(self) -> Sentence {
-        use Fault::{Client, Edge, Service};
+        use Fault::{Client, Edge, Load, Service};
         match self {
             Self::BadFraming(detail) => {
                 row(400, BAD_REQUEST, "BAD_REQUEST", detail, Client, "bad_framing").closing()
@@ -255,6 +261,8 @@ impl Rejection {
                 Service,
                 "circuit_open",
             ),
+            Self::ServiceFull => unavailable("The service is at capacity.", 2, Load, "service_full"),
+            Self::Shed => unavailable("The edge is overloaded.", 2, Load, "shed"),
             Self::Overloaded => unavailable("The edge is at capacity.", 2, Edge, "overloaded"),
             Self::Draining => unavailable("The edge is restarting.", 2, Edge, "draining").closing(),
         }

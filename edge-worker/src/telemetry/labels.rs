@@ -97,6 +97,21 @@ impl Phase {
     pub const WORDS: &'static [&'static str] = &["connect", "head", "body"];
 }
 
+/// Why nobody is let in to a service whose places are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BulkheadRefusal {
+    QueueFull,
+    WaitedTooLong,
+}
+
+impl BulkheadRefusal {
+    pub const WORDS: &'static [&'static str] = &["queue_full", "waited_too_long"];
+}
+
+/// `class` of `gateway_shed_requests_total`, in the order of `ShedClass`; the last class is never shed.
+pub const SHED_CLASSES: &[&str; 4] = &["anonymous", "browsing", "admitted", "checkout"];
+
 /// The caches of the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -308,6 +323,8 @@ impl Reason {
             Rejection::InvalidApiKey => 26,
             Rejection::CrossVenueKey => 27,
             Rejection::CircuitOpen { .. } => 28,
+            Rejection::ServiceFull => 29,
+            Rejection::Shed => 30,
         })
     }
 
@@ -377,6 +394,8 @@ impl Reason {
             26 => Rejection::InvalidApiKey,
             27 => Rejection::CrossVenueKey,
             28 => Rejection::CircuitOpen { retry_after_s: 1 },
+            29 => Rejection::ServiceFull,
+            30 => Rejection::Shed,
             _ => return None,
         })
     }

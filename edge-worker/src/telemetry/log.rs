@@ -302,10 +302,11 @@ impl<'a> AccessView<'a> {
     #[must_use]
     pub fn level(&self) -> Level {
         let grave = self.events.gravest().is_some_and(|event| event.severity() >= Severity::High);
-        let server_error = self.status >= 500 && self.reason.fault() != Some(Fault::Client);
+        let fault = self.reason.fault();
+        let server_error = self.status >= 500 && !matches!(fault, Some(Fault::Client | Fault::Load));
         if server_error {
             Level::Error
-        } else if grave || self.duration_us > SLOW_US {
+        } else if fault == Some(Fault::Load) || grave || self.duration_us > SLOW_US {
             Level::Warn
         } else {
             Level::Info

@@ -4,6 +4,7 @@
 //! A series in the region is the metric's number and up to three label numbers. Regions outlive
 //! binaries, so numbers of metrics and of label words are appended, never reused.
 
+mod buckets;
 pub mod table;
 pub mod meters;
 pub mod reference;
@@ -81,6 +82,11 @@ pub enum Metric {
     CircuitBreakerState,
     CircuitBreakerTransitions,
     CircuitBreakerRejections,
+    BulkheadInFlight,
+    BulkheadWaiting,
+    BulkheadRejections,
+    SheddingLevel,
+    ShedRequests,
 }
 
 /// How a metric behaves.
@@ -200,7 +206,7 @@ const _: () = {
         assert!(TABLE[index].labels.len() <= 3, "a series key holds three labels");
         index += 1;
     }
-    assert!(TABLE.len() == Metric::CircuitBreakerRejections as usize, "every metric has a row");
+    assert!(TABLE.len() == Metric::ShedRequests as usize, "every metric has a row");
 };
 
 #[cfg(test)]

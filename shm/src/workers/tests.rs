@@ -50,8 +50,13 @@ fn what_a_dead_worker_had_in_flight_goes_with_its_block() {
     block.connections_add();
     block.requests_in_flight_add();
     block.in_flight_add(63);
+    block.set_places(63, 4);
+    block.set_waiting(63, 2);
+    block.set_pressure(7);
     block.beat(5);
+    assert_eq!((block.places(63), block.waiting(63), block.pressure()), (4, 2, 7));
     block.clear();
+    assert_eq!((block.places(63), block.waiting(63), block.pressure()), (0, 0, 0));
     assert_eq!((block.phase(), block.pid(), block.generation()), (Phase::Empty, 0, 0));
     assert_eq!((block.connections(), block.requests_in_flight(), block.in_flight(63)), (0, 0, 0));
     assert_eq!((block.heartbeat_ms(), block.driver()), (0, Driver::Unknown));

@@ -7,6 +7,7 @@ use edge_worker::config::limits::Limits;
 use edge_worker::config::lookups::identity::{OutagePolicy, UserCheck, VenueAccessMode};
 use edge_worker::config::redis::ColdPolicy;
 use edge_worker::config::secret::Secret;
+use edge_worker::config::shedding::Marks;
 use edge_worker::config::tokens::{PermissionSource, TenantFormat, TokenSettings};
 use edge_worker::config::{
     Environment, IoDriver, LocalSettings, NameTable, UserSettings, headers, telemetry,
@@ -37,6 +38,7 @@ fn settings() -> WorkerSettings {
             digest_key: Secret::new([0; 32]),
         },
         limits: Limits::default(),
+        shedding: Marks { lag_ms: 50, in_flight: 100, in_flight_max: 200 },
         headers: headers::HeaderSettings {
             trusted_proxies: Vec::new(),
             external_scheme: headers::Scheme::Http,

@@ -281,8 +281,9 @@ fn look_on(
     let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current));
     let board =
         Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() };
-    // Three tasks: a fault in one must not silence the others.
+    // A task each: a fault in one must not silence the others.
     drop(tokio::task::spawn_local(async move { export::run(&exporter).await }));
+    drop(tokio::task::spawn_local(export::overload::run(region.shared())));
     drop(tokio::task::spawn_local(async move { probes::run(board, &probed).await }));
     drop(tokio::task::spawn_local(admin.serve(address, socket)));
 }

@@ -5,6 +5,7 @@ use super::snapshot::{Distribution, Series, Snapshot, owned};
 use super::spool::Spool;
 use edge_worker::clock;
 use edge_worker::http::header_rules::StrippedHeader;
+use edge_worker::pipeline::shedding;
 use edge_worker::telemetry::labels::{
     CircuitPosition, DRIVERS, Downstream, REVOCATION_TABLES, Reason, method_word,
 };
@@ -13,7 +14,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFami
 use prometheus::{Encoder, TextEncoder};
 use shm::names::{NameId, Names};
 use shm::readiness::{Check, State};
-use shm::workers::Phase;
+use shm::workers::{Phase, WorkerBlock};
 use shm::{Authority, Shared};
 use std::collections::BTreeMap;
 
@@ -97,11 +98,21 @@ impl Scrape {
             }
             let up = matches!(worker.phase(), Phase::Serving | Phase::Draining);
             self.derive(Metric::WorkerUp, &[&slot.to_string()], f64::from(u8::from(up)));
+            let level = worker.pressure() as f64 / shedding::CLASS as f64;
+            self.derive(Metric::SheddingLevel, &[&slot.to_string()], level);
             connections += worker.connections();
             in_flight += worker.requests_in_flight();
             if owned(worker) {
                 drivers[worker.driver() as usize] += 1;
             }
+        }
+        for (index, service) in facts.services.iter().enumerate() {
+            let sum = |of: fn(&WorkerBlock, usize) -> u64| {
+                shared.workers.iter().map(|block| of(block, index)).sum()
+            };
+            let (calls, waits): (u64, u64) = (sum(WorkerBlock::in_flight), sum(WorkerBlock::waiting));
+            self.derive(Metric::BulkheadInFlight, &[service], calls as f64);
+            self.derive(Metric::BulkheadWaiting, &[service], waits as f64);
         }
         self.derive(Metric::ActiveConnections, &[], connections as f64);
         self.derive(Metric::HttpRequestsInFlight, &[], in_flight as f64);

@@ -1,5 +1,6 @@
 //! Services for tests: real listeners on loopback that answer what a script says and remember what they were asked.
 
+use edge_worker::config::bulkheads::Bulkhead;
 use edge_worker::config::lookups::identity::{
     CredentialMode, IdentitySettings, OutagePolicy, UserCheck, VenueAccessMode,
 };
@@ -170,6 +171,7 @@ pub(super) fn service(addresses: Vec<SocketAddr>) -> Service {
         pool_idle_ms: 60_000,
         health_path: "/health/live".to_owned(),
         breaker: SERVICES[0].breaker,
+        bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Services that are well, slow, ill, silent, gone and talking nonsense.
 
 use super::*;
+use edge_worker::config::bulkheads::Bulkhead;
 use edge_worker::config::services::{Criticality, Instance, SERVICES};
 use edge_worker::telemetry::metrics::Metric;
 use shm::SupervisorRegion;
@@ -66,6 +67,7 @@ fn service(addresses: Vec<SocketAddr>) -> Service {
         pool_idle_ms: 1,
         health_path: "/health/live".to_owned(),
         breaker: SERVICES[0].breaker,
+        bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
     }
 }
 

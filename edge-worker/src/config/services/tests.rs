@@ -176,4 +176,6 @@ fn a_row_is_built_from_the_commonest_values() {
     let changed = plain.timeouts(2, 3).body(4).breaker(5, 6, 7).health("/h");
     assert_eq!((changed.read_timeout_s, changed.write_timeout_s, changed.body_mib), (2, 3, 4));
     assert_eq!((breaker(changed), changed.health_path, changed.name), ((5, 6_000, 7), "/h", "x"));
+    assert_eq!((plain.in_flight_max, plain.places(8).in_flight_max), (1_024, 8));
+    assert_eq!(ServiceDefaults::new("x", 1, Criticality::Business).in_flight_max, 4_096);
 }

@@ -1,6 +1,7 @@
 //! What counts against a service, and how long a prober may take.
 
 use super::*;
+use crate::config::bulkheads::Bulkhead;
 use crate::config::routes::load;
 
 #[test]
@@ -43,6 +44,7 @@ fn a_permit_outlives_the_longest_call_of_its_service() {
             pool_idle_ms: 0,
             health_path: String::new(),
             breaker: defaults.breaker,
+            bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
         };
         parameters(&service, &rows, id)
     };

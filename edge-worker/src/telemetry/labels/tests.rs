@@ -31,6 +31,11 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::InvalidUuid,
         Rejection::VenueDenied,
         Rejection::InvalidTargetTenant,
+        Rejection::InvalidApiKey,
+        Rejection::CrossVenueKey,
+        Rejection::CircuitOpen { retry_after_s: 1 },
+        Rejection::ServiceFull,
+        Rejection::Shed,
     ];
     all.extend(DENIALS.map(Rejection::Forbidden));
     all.extend(TokenFault::ALL.map(Rejection::Unauthorized));

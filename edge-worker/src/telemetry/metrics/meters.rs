@@ -5,14 +5,15 @@
 
 use super::{Metric, bucket};
 use crate::config::NameTable;
+use crate::config::routes::ShedClass;
 use crate::config::services::ServiceId;
 use crate::http::header_rules::StrippedHeader;
 use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
 use crate::pipeline::rejection::{Denial, Rejection};
 use crate::telemetry::labels::{
-    Cache, CacheResult, CircuitPosition, ConnectionRefusal, Degraded, Downstream, LookupEnd, Phase, Reason,
-    method_number,
+    BulkheadRefusal, Cache, CacheResult, CircuitPosition, ConnectionRefusal, Degraded, Downstream, LookupEnd,
+    Phase, Reason, SHED_CLASSES, method_number,
 };
 use crate::telemetry::security_events::SecurityEvent;
 use shm::counters::{CounterIndex, Counters, HistogramIndex, SeriesKey};
@@ -30,6 +31,7 @@ pub struct Meters {
     caches: [[Cell<Option<CounterIndex>>; CACHE_METRICS.len()]; Cache::WORDS.len()],
     validations: [Cell<Option<HistogramIndex>>; 3],
     loop_lag: Cell<Option<HistogramIndex>>,
+    shed: [Cell<Option<CounterIndex>>; SHED_CLASSES.len()],
 }
 
 /// Methods of the route table, and one for all other tokens.
@@ -97,6 +99,7 @@ impl Meters {
             caches: Default::default(),
             validations: Default::default(),
             loop_lag: Cell::new(None),
+            shed: Default::default(),
         }
     }
 
@@ -142,6 +145,21 @@ impl Meters {
         if let Some(service) = self.services.get(service) {
             self.count(Metric::DownstreamRequests, service.name, Downstream::BreakerOpen.number(), 1);
             self.count(Metric::CircuitBreakerRejections, service.name, 0, 1);
+        }
+    }
+
+    /// A request was refused because every place at its service was taken.
+    pub fn bulkhead_refused(&self, service: ServiceId, why: BulkheadRefusal) {
+        if let Some(service) = self.services.get(usize::from(service.0)) {
+            self.count(Metric::BulkheadRejections, service.name, why as u16, 1);
+        }
+    }
+
+    /// A request of this class was shed. Under overload that is most of what a worker does.
+    pub fn shed(&self, class: ShedClass) {
+        if let Some(cell) = self.shed.get(class as usize) {
+            let key = SeriesKey::new(Metric::ShedRequests.number(), class as u16, 0, 0);
+            self.counters.add(remembered(cell, || self.counters.counter(key)), 1);
         }
     }
 

@@ -2,6 +2,9 @@
 
 use super::Kind::{Counter, Gauge};
 use super::Unit::{Bytes, Count, Nanoseconds};
+use super::buckets::{
+    DOWNSTREAM_DURATIONS, REDIS_DURATIONS, REQUEST_DURATIONS, SHORT_DURATIONS, SIZES, VALIDATION_DURATIONS,
+};
 use super::{Definition, Kind, Label, Metric, Values};
 use crate::telemetry::labels;
 use crate::telemetry::security_events::{SecurityEvent, Severity};
@@ -20,81 +23,6 @@ const WORKER: Label = label("worker", Values::Number);
 const CHECK: Label = label("check", Values::Check);
 
 const OPERATION: Label = label("op", Values::Words(labels::REDIS_OPERATIONS));
-
-const MILLISECOND: u64 = 1_000_000;
-const SECOND: u64 = 1_000 * MILLISECOND;
-
-const REQUEST_DURATIONS: &[u64] = &[
-    MILLISECOND,
-    5 * MILLISECOND,
-    10 * MILLISECOND,
-    25 * MILLISECOND,
-    50 * MILLISECOND,
-    100 * MILLISECOND,
-    200 * MILLISECOND,
-    500 * MILLISECOND,
-    SECOND,
-    2 * SECOND,
-    5 * SECOND,
-    10 * SECOND,
-    30 * SECOND,
-];
-const DOWNSTREAM_DURATIONS: &[u64] = &[
-    5 * MILLISECOND,
-    10 * MILLISECOND,
-    50 * MILLISECOND,
-    100 * MILLISECOND,
-    250 * MILLISECOND,
-    500 * MILLISECOND,
-    SECOND,
-    2 * SECOND,
-    5 * SECOND,
-    10 * SECOND,
-    30 * SECOND,
-    60 * SECOND,
-    120 * SECOND,
-];
-const VALIDATION_DURATIONS: &[u64] = &[
-    1_000,
-    5_000,
-    10_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    MILLISECOND,
-    5 * MILLISECOND,
-    50 * MILLISECOND,
-    500 * MILLISECOND,
-    5 * SECOND,
-];
-const SHORT_DURATIONS: &[u64] = &[
-    MILLISECOND,
-    5 * MILLISECOND,
-    10 * MILLISECOND,
-    25 * MILLISECOND,
-    50 * MILLISECOND,
-    100 * MILLISECOND,
-    250 * MILLISECOND,
-    500 * MILLISECOND,
-    SECOND,
-    5 * SECOND,
-];
-const REDIS_DURATIONS: &[u64] = &[
-    MILLISECOND / 10,
-    MILLISECOND / 4,
-    MILLISECOND / 2,
-    MILLISECOND,
-    5 * MILLISECOND,
-    10 * MILLISECOND,
-    50 * MILLISECOND,
-    100 * MILLISECOND,
-    250 * MILLISECOND,
-    500 * MILLISECOND,
-    SECOND,
-    5 * SECOND,
-];
-const SIZES: &[u64] = &[100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// The table, in the order of the numbers.
 pub const TABLE: &[Definition] = &[
@@ -526,6 +454,42 @@ pub const TABLE: &[Definition] = &[
         Counter,
         &[SERVICE],
         "Requests refused because the circuit of their service was open.",
+    ),
+    plain(
+        Metric::BulkheadInFlight,
+        "gateway_bulkhead_in_flight",
+        Gauge,
+        &[SERVICE],
+        "Requests of the node that are at each service now.",
+    ),
+    plain(
+        Metric::BulkheadWaiting,
+        "gateway_bulkhead_waiting",
+        Gauge,
+        &[SERVICE],
+        "Requests of the node that wait for a place at each service now.",
+    ),
+    plain(
+        Metric::BulkheadRejections,
+        "gateway_bulkhead_rejections_total",
+        Counter,
+        &[SERVICE, label("reason", Values::Words(labels::BulkheadRefusal::WORDS))],
+        "Requests refused because every place at their service was taken.",
+    ),
+    plain(
+        Metric::SheddingLevel,
+        "gateway_shedding_level",
+        Gauge,
+        &[WORKER],
+        "How much each worker sheds: 0 nothing, 1 all of the anonymous, 2 of the browsing, 3 of the admitted, 4 of the \
+         checkout class; between two, a part of the next class.",
+    ),
+    plain(
+        Metric::ShedRequests,
+        "gateway_shed_requests_total",
+        Counter,
+        &[label("class", Values::Words(labels::SHED_CLASSES))],
+        "Requests refused before anything was looked at, because the node had too much to do.",
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! Addresses, names and hosts that do not exist.
 
 use super::{look_up, resolve};
+use edge_worker::config::bulkheads::Bulkhead;
 use edge_worker::config::services::{Criticality, Instance, SERVICES, Service};
 use std::net::SocketAddr;
 
@@ -21,6 +22,7 @@ fn service(hosts: &[&str]) -> Service {
         pool_idle_ms: 1,
         health_path: "/health".to_owned(),
         breaker: SERVICES[0].breaker,
+        bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
     }
 }
 

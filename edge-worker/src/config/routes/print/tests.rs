@@ -1,6 +1,7 @@
 //! The printed table and the reference page.
 
 use super::*;
+use crate::config::bulkheads::Bulkhead;
 use crate::config::routes::{Source, load};
 use crate::config::services::{Criticality, SERVICES, Service};
 
@@ -15,6 +16,7 @@ fn services() -> Vec<Service> {
         pool_idle_ms: 60_000,
         health_path: "/health".to_owned(),
         breaker: SERVICES[0].breaker,
+        bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
     };
     SERVICES.iter().map(|defaults| service(defaults.name)).collect()
 }

@@ -1,0 +1,119 @@
+//! What a level sheds, and how it rises and falls.
+
+use super::*;
+
+const MILLISECOND: u64 = 1_000_000;
+const MARKS: Marks = Marks { lag_ms: 50, in_flight: 100, in_flight_max: 400 };
+
+fn shed_share(level: u64, class: ShedClass) -> usize {
+    (0..=u8::MAX).filter(|lot| Level(level).sheds(class, *lot)).count()
+}
+
+fn seen(in_flight: u64, lag_ms: u64, now_ms: u64) -> Seen {
+    Seen { lag_ns: lag_ms * MILLISECOND, in_flight, workers: 1, now: Millis(now_ms) }
+}
+
+/// The level after so many ticks, 50 ms apart, that all saw the same.
+fn after(pressure: &mut Pressure, ticks: u64, in_flight: u64, lag_ms: u64) -> u64 {
+    let began = pressure.last.0;
+    (1..=ticks)
+        .map(|tick| pressure.observe(MARKS, seen(in_flight, lag_ms, began + 50 * tick)).0)
+        .last()
+        .unwrap_or(0)
+}
+
+#[test]
+fn classes_are_shed_one_after_the_other_and_a_part_at_a_time() {
+    use ShedClass::{Admitted, Anonymous, Browsing, Checkout, Never};
+    for (level, shares) in [
+        (0, [0, 0, 0, 0, 0]),
+        (1, [1, 0, 0, 0, 0]),
+        (128, [128, 0, 0, 0, 0]),
+        (256, [256, 0, 0, 0, 0]),
+        (300, [256, 44, 0, 0, 0]),
+        (512, [256, 256, 0, 0, 0]),
+        (767, [256, 256, 255, 0, 0]),
+        (768, [256, 256, 256, 0, 0]),
+        (ALL, [256, 256, 256, 256, 0]),
+    ] {
+        let classes = [Anonymous, Browsing, Admitted, Checkout, Never];
+        assert_eq!(classes.map(|class| shed_share(level, class)), shares, "{level}");
+    }
+}
+
+#[test]
+fn crowding_grows_from_the_mark_to_the_cap_and_spares_the_checkout_below_it() {
+    let level = |in_flight, workers| crowding(MARKS, Seen { workers, ..seen(in_flight, 0, 0) });
+    assert_eq!((level(0, 1), level(100, 1)), (0, 0));
+    assert_eq!(level(101, 1), 2);
+    assert_eq!(level(200, 1), CLASS);
+    assert_eq!(level(300, 1), 2 * CLASS);
+    assert!(level(399, 1) < STRAIN_MAX);
+    assert_eq!(level(400, 1), ALL);
+    assert_eq!((level(400, 2), level(800, 2)), (CLASS, ALL), "the marks are a worker's");
+    assert_eq!(level(400, 0), ALL, "a node that only drains has the marks of one worker");
+    let off = Marks { in_flight: 0, ..MARKS };
+    assert_eq!(crowding(off, seen(1_000, 0, 0)), 0);
+}
+
+#[test]
+fn the_level_rises_at_once_and_falls_slowly() {
+    let mut pressure = Pressure::default();
+    assert_eq!(after(&mut pressure, 1, 300, 0), 2 * CLASS);
+    assert_eq!(after(&mut pressure, 1, 0, 0), 2 * CLASS - 25);
+    assert_eq!(after(&mut pressure, 10, 0, 0), 2 * CLASS - 275);
+    assert_eq!(after(&mut pressure, 1, 300, 0), 2 * CLASS);
+    assert_eq!(after(&mut pressure, 21, 0, 0), 0);
+}
+
+#[test]
+fn a_loop_that_is_always_late_sheds_step_by_step_but_never_the_checkout() {
+    let mut pressure = Pressure::default();
+    assert_eq!(after(&mut pressure, 7, 0, 60), 0, "an interval has 400 ms");
+    assert_eq!(after(&mut pressure, 1, 0, 60), STEP_UP);
+    assert_eq!(after(&mut pressure, 8, 0, 60), 2 * STEP_UP);
+    assert_eq!(after(&mut pressure, 8, 0, 120), 4 * STEP_UP, "twice as late, twice the step");
+    assert_eq!(after(&mut pressure, 8, 0, 9_000), 4 * STEP_UP + STEP_UP_MAX);
+    assert_eq!(after(&mut pressure, 80, 0, 9_000), STRAIN_MAX);
+}
+
+#[test]
+fn one_tick_in_time_says_that_it_was_a_burst() {
+    let mut pressure = Pressure::default();
+    for _ in 0..10 {
+        assert_eq!(after(&mut pressure, 7, 0, 400), 0);
+        assert_eq!(after(&mut pressure, 1, 0, 49), 0);
+    }
+}
+
+#[test]
+fn one_long_stall_is_no_overload() {
+    let mut pressure = Pressure::default();
+    after(&mut pressure, 2, 0, 0);
+    pressure.observe(MARKS, seen(0, 5_000, 5_100));
+    assert_eq!(after(&mut pressure, 8, 0, 1), 0);
+}
+
+#[test]
+fn between_half_of_the_mark_and_the_mark_nothing_changes() {
+    let mut pressure = Pressure::default();
+    after(&mut pressure, 16, 0, 60);
+    assert_eq!(pressure.strain, 2 * STEP_UP);
+    for lag_ms in [50, 25, 37] {
+        after(&mut pressure, 8, 0, lag_ms);
+        assert_eq!(pressure.strain, 2 * STEP_UP, "{lag_ms}");
+    }
+    after(&mut pressure, 8, 0, 24);
+    assert_eq!(pressure.strain, 2 * STEP_UP - STEP_DOWN);
+    after(&mut pressure, 80, 0, 0);
+    assert_eq!((pressure.strain, pressure.level), (0, 0));
+}
+
+#[test]
+fn without_a_mark_lateness_sheds_nobody() {
+    let mut pressure = Pressure::default();
+    let marks = Marks { lag_ms: 0, ..MARKS };
+    for tick in 1..100 {
+        assert_eq!(pressure.observe(marks, seen(0, 9_000, tick * 50)), Level(0));
+    }
+}
