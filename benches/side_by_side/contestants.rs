@@ -69,7 +69,7 @@ impl Field {
     pub fn in_order(&self, round: usize) -> impl Iterator<Item = &Contestant> {
         let count = self.contestants.len();
         (0..count).map(move |turn| {
-            let turn = if round % 2 == 0 { turn } else { count - 1 - turn };
+            let turn = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
             &self.contestants[(round / 2 + turn) % count]
         })
     }
