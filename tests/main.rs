@@ -29,6 +29,7 @@ mod upstream_failures;
 mod breakers;
 mod bulkheads;
 mod shedding;
+mod instances;
 mod local_answers;
 mod worker_crash;
 mod soak;

@@ -16,6 +16,7 @@ pub mod host;
 pub mod server;
 pub mod services;
 pub mod bulkheads;
+pub mod instances;
 pub mod routes;
 pub mod tokens;
 pub mod limits;
@@ -56,6 +57,7 @@ pub struct WorkerSettings {
     pub log_level: telemetry::LogLevel,
     pub io_driver: IoDriver,
     pub services: Vec<services::Service>,
+    pub instances: instances::InstanceSettings,
     pub routes: Vec<routes::Row>,
     pub tokens: tokens::TokenSettings,
     pub limits: limits::Limits,

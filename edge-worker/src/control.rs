@@ -6,4 +6,5 @@
 pub mod frames;
 pub mod asks;
 pub mod key_set;
+pub mod endpoint_set;
 pub mod link;

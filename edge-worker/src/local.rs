@@ -7,10 +7,12 @@ pub mod health;
 
 use crate::config::services::Service;
 use crate::config::{Dependency, WorkerSettings};
+use crate::control::endpoint_set::EndpointSet;
 use crate::telemetry::labels::CircuitPosition;
 use shm::Authority;
 use shm::Shared;
 use shm::breakers::{Breakers, View};
+use shm::endpoints::{Endpoints, Rules};
 use shm::names::NameId;
 use shm::readiness::Readiness;
 use shm::revocations::Completeness;
@@ -27,6 +29,10 @@ pub struct Node<'a> {
     pub workers: &'a [WorkerBlock],
     pub services: &'a [Service],
     pub breakers: &'a Breakers,
+    /// Where the services are, what is known of that, and how it is judged.
+    pub set: &'a EndpointSet,
+    pub endpoints: &'a Endpoints,
+    pub rules: Rules,
     /// Region names of the services, in their order.
     pub names: &'a [u16],
     /// What gates readiness.
@@ -40,13 +46,21 @@ pub struct Node<'a> {
 impl<'a> Node<'a> {
     /// The node as a worker with these settings sees it.
     #[must_use]
-    pub fn new(authority: &'a Authority, shared: &'a Shared, settings: &'a WorkerSettings) -> Self {
+    pub fn new(
+        authority: &'a Authority,
+        shared: &'a Shared,
+        settings: &'a WorkerSettings,
+        set: &'a EndpointSet,
+    ) -> Self {
         Node {
             readiness: &authority.readiness,
             revocations: settings.local.follows_redis.then(|| authority.revocations.completeness()),
             workers: &shared.workers,
             services: &settings.services,
             breakers: &shared.breakers,
+            set,
+            endpoints: &shared.endpoints,
+            rules: settings.instances.rules(),
             names: &settings.names.services,
             dependencies: &settings.local.ready_dependencies,
             now_ms: crate::clock::now().millis().0,

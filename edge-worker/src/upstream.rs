@@ -1,6 +1,7 @@
 //! The way to a service and back: pooled connections, one exchange on each at a time.
 
 pub mod pool;
+pub mod endpoint;
 pub mod connect;
 pub mod confirmation;
 pub mod exchange;

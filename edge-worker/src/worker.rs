@@ -3,9 +3,10 @@
 use crate::clock;
 use crate::config::WorkerSettings;
 use crate::control::asks::{Answer, Question, Unanswered};
+use crate::control::endpoint_set::EndpointSet;
 use crate::control::frames::{ToSupervisor, ToWorker};
 use crate::control::key_set::{Holding, KeySet};
-use crate::control::link::Asks;
+use crate::control::link::{Asks, News};
 use crate::http::encode::HttpDate;
 use crate::http::head::RequestHead;
 use crate::identity::digests::Digests;
@@ -27,6 +28,7 @@ use crate::pipeline::shedding::Shedding;
 use crate::telemetry::labels::LookupEnd;
 use crate::telemetry::metrics::Meters;
 use crate::upstream::connect::Upstreams;
+use crate::upstream::endpoint::Board;
 use crate::upstream::exchange::Means;
 use shm::journal::Journal;
 use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
@@ -139,9 +141,9 @@ impl Worker {
         let block = &shared.workers[slot.index()];
         block.begin(std::process::id(), generation);
         let now = clock::now().millis();
+        let board = Board { endpoints: &shared.endpoints, slot, rules: settings.instances.rules() };
         let limits = &settings.limits;
-        let upstreams =
-            Upstreams::new(&settings.services, &settings.local.metrics_socket, limits.pool_idle_max);
+        let upstreams = Upstreams::new(board, &settings.local.metrics_socket, limits.pool_idle_max);
         let names = &settings.names.services;
         let circuits = Circuits::new(shared, &settings.services, &settings.routes, names);
         Ok(Worker {
@@ -193,7 +195,7 @@ impl Worker {
         let asks = Stream::from_unix(asks, driver, &still)?;
         let asking = Rc::clone(&self);
         io::spawn(async move {
-            asking.asks.carry(asks, |set| asking.adopt(&set)).await;
+            asking.asks.carry(asks, |news| asking.adopt(news)).await;
             asking.keys.end();
         });
         self.keys.first().await?;
@@ -218,8 +220,25 @@ impl Worker {
         Ok(leave)
     }
 
+    fn adopt(&self, news: News) -> Result<(), KeyFault> {
+        match news {
+            News::Keys(set) => self.exchange_keys(&set),
+            News::Endpoints(set) => {
+                self.exchange_endpoints(set);
+                Ok(())
+            }
+        }
+    }
+
+    /// Calls the services at these addresses from now on.
+    fn exchange_endpoints(&self, set: EndpointSet) {
+        let version = set.version;
+        self.upstreams.adopt(set, &self.settings.services, &self.settings.names.services);
+        self.block.set_endpoint_set(version);
+    }
+
     /// Works with these keys from now on.
-    fn adopt(&self, set: &KeySet) -> Result<(), KeyFault> {
+    fn exchange_keys(&self, set: &KeySet) -> Result<(), KeyFault> {
         let ring = KeyRing::new(&self.settings.tokens, &set.keys)?;
         self.verifier.borrow_mut().exchange(ring);
         self.block.set_public_keys(set.keys.len() as u64);
@@ -337,6 +356,7 @@ impl Worker {
     pub fn means(&self) -> Means<'_> {
         Means {
             upstreams: &self.upstreams,
+            meters: &self.meters,
             wheel: &self.wheel,
             vigils: &self.vigils,
             buffers: &self.buffers,

@@ -1,21 +1,27 @@
 //! The instances of the services: which of them are well, how busy and how fast they are.
 //!
-//! Writers: the supervisor says what its checks found (`health`, of one writer, by plain stores). Workers say
-//! how their calls ended (`ejection`, by compare-and-swap) and how long they took (`latency`, by plain stores:
-//! a lost sample is one sample less). Everybody reads.
+//! Writers: the supervisor claims and frees entries (`owner`) and says what its checks found (`health`, of one
+//! writer, by plain stores). Workers say how their calls ended (`ejection`, by compare-and-swap) and how long
+//! they took (`latency`, by plain stores: a lost sample is one sample less); the supervisor forgets both of one
+//! that was down. Everybody reads.
 //! Calls in flight stand in rows, one a worker slot, that only the owner of the slot writes; the supervisor
 //! zeroes the row of a worker that it has reaped, so that a killed worker leaves no call behind. A worker
 //! compares instances by its own row: clients come to all workers alike, its row is in its own cache, and
 //! what the others do to an instance shows in the latency that all of them share.
-//! Torn state: none. Every word stands for itself and is legal with every value, and every ejection ends.
-//! Entries are claimed by the id of a name made of service and address, and never given back.
+//! An entry is found by a hash of service and address. The supervisor claims it before it tells any worker of the
+//! instance, and frees it when every worker has said, in its block, that it knows a later list of instances
+//! without it, and no call is in flight there: nobody holds an index of a free entry. Somebody who did all the same
+//! would spoil figures that the next results correct, and no count, which stands in its own row.
+//! Torn state: none. Every word stands for itself and is legal with every value, every ejection ends, and an
+//! entry is claimed and freed by one store.
 
 use crate::SLOTS_MAX;
 use crate::atomics::Word;
 use crate::breakers::Outcome;
 use crate::layout::{AuthorityWriter, Field, Structure};
 use crate::names::NameId;
-use crate::words::WorkerSlot;
+use crate::words::{WorkerSlot, checksum, word};
+use std::net::{IpAddr, SocketAddr};
 
 mod health;
 mod ejection;
@@ -40,7 +46,7 @@ pub struct Endpoints<const ENDPOINTS: usize = ENDPOINTS_MAX> {
 /// What all processes of the node know of one instance.
 #[repr(C, align(128))]
 pub(crate) struct Endpoint {
-    /// Number of the instance's name; zero: nobody's.
+    /// The instance's key; zero: nobody's.
     owner: Word,
     health: Word,
     ejection: Word,
@@ -51,6 +57,10 @@ pub(crate) struct Endpoint {
 /// Where an instance stands in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EndpointIndex(u16);
+
+/// Which instance: a service at an address. Two have the same one as seldom as two random words of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EndpointKey(u64);
 
 /// Among what a call has the choice.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +110,7 @@ pub struct View {
     pub share: u16,
 }
 
-/// Most instances that a region ever knows, those included that are gone.
+/// Most instances that a region knows at a time.
 pub const ENDPOINTS_MAX: usize = 1_024;
 
 /// Most instances of one service that calls are spread over.
@@ -120,19 +130,39 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
         ],
     };
 
-    /// The instance with this name, a new entry if it has none yet. Meant for start-up and for new addresses:
-    /// keep the answer. `None` if the table is full: such an instance is called, but nothing is known of it.
+    /// The instance's entry, a new one if it has none yet. `None` if the table is full: such an instance is
+    /// called, but nothing is known of it.
+    pub fn claim(&self, writer: &AuthorityWriter, key: EndpointKey) -> Option<EndpointIndex> {
+        let _turn = writer.turn();
+        if let Some(index) = self.find(key) {
+            return Some(index);
+        }
+        let index = looked_at::<ENDPOINTS>(key).find(|index| self.entry(*index).owner.load() == 0)?;
+        let entry = self.entry(index);
+        for word in [&entry.health, &entry.ejection, &entry.latency] {
+            word.store(0);
+        }
+        // Partner: `find`.
+        entry.owner.publish(key.0);
+        Some(index)
+    }
+
+    /// The instance's entry. Meant for whoever hears of new instances: keep the answer until there are newer ones.
     #[must_use]
-    pub fn of(&self, name: NameId) -> Option<EndpointIndex> {
-        let number = u64::from(name.number());
-        let start = usize::from(name.number()) % ENDPOINTS;
-        let found = (start..ENDPOINTS).chain(0..start).find(|index| {
-            let owner = &self.entries[*index].owner;
-            let owned = || owner.load() == number;
-            // Partner: the same exchange by another process. The loser looks whom the entry belongs to now.
-            owned() || owner.exchange(0, number) || owned()
-        })?;
-        u16::try_from(found).ok().map(EndpointIndex)
+    pub fn find(&self, key: EndpointKey) -> Option<EndpointIndex> {
+        looked_at::<ENDPOINTS>(key).find(|index| self.entry(*index).owner.observe() == key.0)
+    }
+
+    /// Gives the entry of an instance back that no worker lists any more; `false` while a call to it is in
+    /// flight.
+    pub fn free(&self, writer: &AuthorityWriter, index: EndpointIndex) -> bool {
+        let _turn = writer.turn();
+        // Partner: `in_flight_sub`, behind the last result of the call.
+        let in_flight = self.in_flight.iter().any(|row| row[usize::from(index.0)].observe() != 0);
+        if !in_flight {
+            self.entry(index).owner.store(0);
+        }
+        !in_flight
     }
 
     /// Which instance a call goes to, with 64 `random` bits. `None` if there are none.
@@ -159,14 +189,17 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
         let (first, second) = pair(set, random)?;
         let (first, second) = (*instances.get(first)?, *instances.get(second)?);
         if first == second {
+            self.entry(first).note_called(now_ms);
             return Some(first);
         }
         let [one, other] = [first, second].map(|index| self.candidate(choice.own, index, rules, now_ms));
         // `pair` used the other bits.
-        Some(match choose(one, other, random >> 32) {
+        let chosen = match choose(one, other, random >> 32) {
             Side::First => first,
             Side::Second => second,
-        })
+        };
+        self.entry(chosen).note_called(now_ms);
+        Some(chosen)
     }
 
     /// How a call ended and how long it took. The answer, to the one process whose result did it, says that
@@ -180,7 +213,8 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
         now_ms: u64,
     ) -> Option<Ejection> {
         let entry = self.entry(index);
-        if outcome != Outcome::Neutral {
+        let ejected = Outlier::unpack(entry.ejection.load()).left_ms(now_ms) > 0;
+        if outcome != Outcome::Neutral && !ejected {
             let seen = Latency::unpack(entry.latency.load());
             let next = seen.after(latency_us, outcome, rules.decay_ms, now_ms);
             if next != seen {
@@ -207,9 +241,17 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
         let entry = self.entry(index);
         let Some(next) = Active::unpack(entry.health.load()).turned(health, now_ms) else { return };
         if next.returned_ms().is_some() {
+            // It was away, and what it was like before says nothing.
             entry.latency.store(0);
+            entry.ejection.store(0);
         }
         entry.health.store(next.pack());
+    }
+
+    /// What the checks found.
+    #[must_use]
+    pub fn health(&self, index: EndpointIndex) -> Health {
+        Active::unpack(self.entry(index).health.load()).health
     }
 
     /// The worker in `slot` sends a call.
@@ -218,10 +260,12 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
         self.cell(slot, index).add_alone(1);
     }
 
-    /// A call of the worker in `slot` is over.
+    /// A call of the worker in `slot` is over. After its result is recorded.
     #[inline]
     pub fn in_flight_sub(&self, slot: WorkerSlot, index: EndpointIndex) {
-        self.cell(slot, index).subtract_alone(1);
+        let cell = self.cell(slot, index);
+        // Partner: `free`.
+        cell.publish(cell.load().saturating_sub(1));
     }
 
     /// Calls that the worker in `slot` has in flight.
@@ -259,11 +303,11 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
     }
 
     /// Visits every entry that belongs to an instance.
-    pub fn each(&self, mut visit: impl FnMut(NameId, EndpointIndex)) {
-        for (entry, place) in self.entries.iter().zip(0..) {
-            let owner = u16::try_from(entry.owner.load()).ok().and_then(NameId::new);
-            if let Some(name) = owner {
-                visit(name, EndpointIndex(place));
+    pub fn each(&self, mut visit: impl FnMut(EndpointKey, EndpointIndex)) {
+        for (index, entry) in (0..=u16::MAX).map(EndpointIndex).zip(&self.entries) {
+            let owner = entry.owner.observe();
+            if owner != 0 {
+                visit(EndpointKey(owner), index);
             }
         }
     }
@@ -315,6 +359,15 @@ impl Endpoint {
         }
     }
 
+    /// It is called although it is ejected, because too many are: when it is back it is not new to its load.
+    fn note_called(&self, now_ms: u64) {
+        let seen = self.ejection.load();
+        if let Some(next) = Outlier::unpack(seen).called(now_ms) {
+            // Whoever was faster had more to say.
+            self.ejection.exchange(seen, next.pack());
+        }
+    }
+
     /// What part of its usual share the instance is offered: less than all of it while it has not been back
     /// for long.
     fn share(&self, rules: &Rules, now_ms: u64) -> u16 {
@@ -325,6 +378,31 @@ impl Endpoint {
         choice::share(returns.into_iter().flatten().max(), rules.slow_start_ms, now_ms)
     }
 }
+
+impl EndpointKey {
+    /// Of a service, by its name in the region.
+    #[must_use]
+    pub fn of(service: NameId, address: SocketAddr) -> EndpointKey {
+        let octets = match address.ip() {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        };
+        let (upper, lower) = octets.split_at(8);
+        let place = u64::from(address.port()) << 16 | u64::from(service.number());
+        // Zero is nobody's.
+        EndpointKey(checksum(place, &[word(upper), word(lower)]).max(1))
+    }
+}
+
+/// Where the entry of a key may stand, in the order of search.
+fn looked_at<const ENDPOINTS: usize>(key: EndpointKey) -> impl Iterator<Item = EndpointIndex> {
+    let start = usize::try_from(key.0 % ENDPOINTS as u64).expect("a remainder of a table's size");
+    let places = (start..ENDPOINTS).chain(0..start).take(LOOKED_AT_MAX);
+    places.map(|place| EndpointIndex(u16::try_from(place).expect("a table has fewer than 65,536 entries")))
+}
+
+/// Entries that are looked at for one instance: with a table that is two thirds full, none is ever so far away.
+const LOOKED_AT_MAX: usize = 64;
 
 /// Each try that fails is one of another process that did not.
 const TRIES_MAX: usize = 64;

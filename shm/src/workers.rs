@@ -23,6 +23,8 @@ pub struct WorkerBlock {
     requests_in_flight: Word,
     public_keys: Word,
     pressure: Word,
+    endpoint_set: Word,
+    reserved: [Word; 7],
     in_flight: [Word; SERVICES_MAX],
     places: [Word; SERVICES_MAX],
     waiting: [Word; SERVICES_MAX],
@@ -63,6 +65,8 @@ impl WorkerBlock {
             ),
             Field("public_keys", std::mem::offset_of!(WorkerBlock, public_keys), size_of::<Word>()),
             Field("pressure", std::mem::offset_of!(WorkerBlock, pressure), size_of::<Word>()),
+            Field("endpoint_set", std::mem::offset_of!(WorkerBlock, endpoint_set), size_of::<Word>()),
+            Field("reserved", std::mem::offset_of!(WorkerBlock, reserved), size_of::<[Word; 7]>()),
             Field(
                 "in_flight",
                 std::mem::offset_of!(WorkerBlock, in_flight),
@@ -83,7 +87,13 @@ impl WorkerBlock {
     /// The supervisor empties the slot of a worker that it has reaped.
     pub fn clear(&self) {
         let head = [&self.phase, &self.identity, &self.driver, &self.heartbeat_ms];
-        let gauges = [&self.connections, &self.requests_in_flight, &self.public_keys, &self.pressure];
+        let gauges = [
+            &self.connections,
+            &self.requests_in_flight,
+            &self.public_keys,
+            &self.pressure,
+            &self.endpoint_set,
+        ];
         let services = self.in_flight.iter().chain(&self.places).chain(&self.waiting);
         for word in head.into_iter().chain(gauges).chain(services) {
             word.store(0);
@@ -159,6 +169,18 @@ impl WorkerBlock {
         self.pressure.load()
     }
 
+    /// The worker calls instances of the list of this version, and of no older one but where a call is in flight.
+    pub fn set_endpoint_set(&self, version: u64) {
+        // Partner: `endpoint_set`, before entries of endpoints are freed.
+        self.endpoint_set.publish(version);
+    }
+
+    /// Zero before the worker has its first list.
+    #[must_use]
+    pub fn endpoint_set(&self) -> u64 {
+        self.endpoint_set.observe()
+    }
+
     /// A client connection was accepted.
     pub fn connections_add(&self) {
         self.connections.add_alone(1);
@@ -229,6 +251,8 @@ impl crate::atomics::Zeroed for WorkerBlock {
             requests_in_flight: Word::zeroed(),
             public_keys: Word::zeroed(),
             pressure: Word::zeroed(),
+            endpoint_set: Word::zeroed(),
+            reserved: Zeroed::zeroed(),
             in_flight: Zeroed::zeroed(),
             places: Zeroed::zeroed(),
             waiting: Zeroed::zeroed(),

@@ -13,6 +13,7 @@ mod ground;
 mod seeded;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions};
 use seeded::{Random, number_from};
 use shm::breakers::{Admission, Breaker, Breakers, Outcome, Parameters, Permit, Position, Retry, Transition};
-use shm::endpoints::{Choice, EndpointIndex, Endpoints, Health, Rules};
+use shm::endpoints::{Choice, EndpointIndex, EndpointKey, Endpoints, Health, Rules};
 use shm::names::NameId;
 use shm::{AuthorityWriter, SupervisorRegion, WorkerSlot};
 
@@ -71,6 +72,9 @@ fn killed_callers_keep_no_permit_wedge_no_window_and_leave_nothing_in_flight() {
     // SAFETY: `Ground` is made of atomics alone, valid when zero.
     let ground: &Ground = unsafe { ground::shared() };
     let region = SupervisorRegion::create().expect("memfds are available");
+    for number in 0..INSTANCES {
+        ground.endpoints.claim(region.writer(), key(number)).expect("there is room for all");
+    }
     ground.now_ms.store(1_000_000, Ordering::SeqCst);
     let mut random = Random(seed);
     let mut callers: [Option<Caller>; CALLERS] = [const { None }; CALLERS];
@@ -177,8 +181,12 @@ fn endpoints(ground: &Ground) -> impl Iterator<Item = EndpointIndex> {
 }
 
 fn endpoint(ground: &Ground, number: usize) -> EndpointIndex {
-    let id = u16::try_from(number + 1).ok().and_then(NameId::new).expect("small and not zero");
-    ground.endpoints.of(id).expect("there is room for all")
+    ground.endpoints.find(key(number)).expect("the parent claimed all of them")
+}
+
+fn key(number: usize) -> EndpointKey {
+    let port = u16::try_from(number + 1).expect("few");
+    EndpointKey::of(NameId::new(1).expect("not zero"), SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 fn view(ground: &Ground, index: EndpointIndex) -> shm::endpoints::View {

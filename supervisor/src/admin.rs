@@ -9,8 +9,10 @@ pub mod circuits;
 pub mod control;
 pub mod operator;
 
+use crate::endpoints::Endpoints;
 use crate::export::render::{CONTENT_TYPE, Facts, Scrape};
 use crate::export::spool::Spool;
+use edge_worker::clock;
 use edge_worker::config::WorkerSettings;
 use edge_worker::local::{Node, health, live, ready};
 use http_body_util::Full;
@@ -43,6 +45,8 @@ pub struct Current {
     pub facts: Facts,
     /// `ENABLE_METRICS`.
     pub metrics_enabled: bool,
+    /// Where the services are.
+    pub endpoints: Arc<Endpoints>,
 }
 
 /// Through which door a request came.
@@ -159,7 +163,8 @@ impl Admin {
         if !current.metrics_enabled {
             return plain(StatusCode::NOT_FOUND, "Metrics are switched off (ENABLE_METRICS).\n");
         }
-        let scrape = Scrape::take(self.authority, self.shared, &current.facts, &self.spool);
+        let instances = current.endpoints.seen(clock::now().millis().0);
+        let scrape = Scrape::take(self.authority, self.shared, &current.facts, &self.spool, &instances);
         match tokio::task::spawn_blocking(move || scrape.render()).await {
             Ok(text) => written(StatusCode::OK, CONTENT_TYPE, text),
             Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be rendered.\n"),
@@ -168,7 +173,9 @@ impl Admin {
 
     fn health(&self, path: &str) -> Answer {
         let current = self.current();
-        let node = Node::new(self.authority, self.shared, &current.settings);
+        let set = current.endpoints.watch();
+        let set = Arc::clone(&set.borrow());
+        let node = Node::new(self.authority, self.shared, &current.settings, &set);
         let mut body = Vec::with_capacity(512);
         let status = match path {
             "/live" => live::live(&mut body),

@@ -1,13 +1,15 @@
 //! The supervisor's end of the workers' asks: reads questions, has them answered side by side, writes answers.
 //!
 //! A worker that asks too much is told so at once; one that does not read its answers is not waited for. The public
-//! keys travel here, too: the newest set comes before any answer that was given after it.
+//! keys travel here, too: the newest set comes before any answer that was given after it. So do the addresses of the
+//! services, before the first keys and whenever they change.
 
 pub mod answerer;
 
 pub use answerer::Answerer;
 
 use edge_worker::control::asks::{self, Answer, Answered, Asked, Question, Said};
+use edge_worker::control::endpoint_set::EndpointSet;
 use edge_worker::control::key_set::KeySet;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,7 +28,7 @@ pub async fn serve(slot: usize, channel: UnixStream, answerer: Arc<Answerer>) {
     let (incoming, outgoing) = channel.into_split();
     let (answered, answers) = mpsc::channel(ANSWERS_MAX);
     tokio::select! {
-        () = write(outgoing, answers, answerer.keys()) => {}
+        () = write(outgoing, answers, answerer.keys(), answerer.endpoints()) => {}
         () = read(slot, incoming, answered, &answerer) => {}
     }
 }
@@ -82,26 +84,40 @@ fn take(asked: Asked, running: &Arc<Semaphore>, answered: &mpsc::Sender<Answered
     });
 }
 
-/// Writes the keys that hold, then answers, and the keys again each time they change.
+/// Writes the endpoints and the keys that hold, then answers, and each of those again when it changes.
 async fn write(
     mut outgoing: OwnedWriteHalf,
     mut answers: mpsc::Receiver<Answered>,
     mut keys: watch::Receiver<Arc<KeySet>>,
+    mut endpoints: watch::Receiver<Arc<EndpointSet>>,
 ) {
     let mut bytes = Vec::new();
     keys.mark_changed();
+    endpoints.mark_changed();
     loop {
         let answer = tokio::select! {
             biased;
-            Ok(()) = keys.changed() => None,
+            Ok(()) = endpoints.changed() => {
+                endpoints.mark_changed();
+                None
+            }
+            Ok(()) = keys.changed() => {
+                keys.mark_changed();
+                None
+            }
             answer = answers.recv() => match answer {
                 Some(answer) => Some(answer),
                 None => return,
             },
         };
         bytes.clear();
+        if endpoints.has_changed().is_ok_and(|changed| changed) {
+            let set = EndpointSet::clone(&endpoints.borrow_and_update());
+            let whole = asks::encode(&Said::Endpoints(set), &mut bytes);
+            debug_assert!(whole, "a set fits into a frame");
+        }
         // An answer may be one to a question that brought new keys about.
-        if keys.has_changed().is_ok_and(|changed| changed) || answer.is_none() {
+        if keys.has_changed().is_ok_and(|changed| changed) {
             let set = KeySet::clone(&keys.borrow_and_update());
             let whole = asks::encode(&Said::Keys(set), &mut bytes);
             debug_assert!(whole, "a set fits into a frame");

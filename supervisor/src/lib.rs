@@ -11,6 +11,7 @@ pub mod figures;
 pub mod cluster;
 pub mod mirror;
 pub mod keys;
+pub mod endpoints;
 pub mod probes;
 pub mod admin;
 pub mod export;

@@ -1,7 +1,10 @@
-//! Asks every service and Redis how they are, every two seconds, and tells the region: `/ready`, `/health` and
-//! `/<service>/health` answer from that.
+//! Asks every instance of every service and Redis how they are, every two seconds, and tells the region: `/ready`,
+//! `/health` and `/<service>/health` answer from that, and workers leave instances out that are down.
+
+mod streak;
 
 use crate::cluster::connection::Connection;
+use crate::endpoints::Endpoints;
 use crate::export::process::resident_bytes;
 use crate::figures::Figures;
 use edge_worker::clock;
@@ -12,8 +15,11 @@ use hyper_util::rt::TokioIo;
 use shm::readiness::{Check, Readiness, State};
 use shm::workers::WorkerBlock;
 use shm::{AuthorityWriter, Shared};
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use streak::Streak;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -39,44 +45,95 @@ pub struct Probed {
     pub services: Vec<Service>,
     /// The services' region names.
     pub names: Vec<u16>,
+    /// Where their instances are.
+    pub endpoints: Arc<Endpoints>,
     /// A link of its own, so that a PING waits behind nothing; `None` while the node runs alone.
     pub redis: Option<Connection>,
 }
+
+/// How the last checks of each address went, by the place of its service.
+#[derive(Default)]
+pub struct Streaks(HashMap<(usize, SocketAddr), Streak>);
 
 /// Probes for ever; the first round begins at once.
 pub async fn run(board: Board<'_>, probed: &Probed) {
     let mut rounds = tokio::time::interval(PERIOD);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut streaks = Streaks::default();
     loop {
         rounds.tick().await;
         board.note_memory();
-        round(board, probed).await;
+        round(board, probed, &mut streaks).await;
     }
 }
 
+/// What one probe found: the time until the answer, if there was a good one.
+struct Found {
+    check: Check,
+    /// None for Redis.
+    address: Option<SocketAddr>,
+    latency: Option<Duration>,
+}
+
 /// Probes everything once, all at the same time. Ends within [`PROBE_TIMEOUT`], and a little.
-pub async fn round(board: Board<'_>, probed: &Probed) {
-    let Probed { services, names, redis } = probed;
+pub async fn round(board: Board<'_>, probed: &Probed, streaks: &mut Streaks) {
     let mut probes = JoinSet::new();
-    if let Some(redis) = redis.clone() {
-        probes.spawn(async move { (Check::Redis, redis_answers(redis).await) });
+    if let Some(redis) = probed.redis.clone() {
+        probes.spawn(async move {
+            Found { check: Check::Redis, address: None, latency: redis_answers(redis).await }
+        });
     }
-    for (index, service) in (0..=u8::MAX).zip(services) {
-        let instances: Vec<_> = service
-            .instances
-            .iter()
-            .map(|instance| (instance.authority.clone(), instance.addresses.clone()))
-            .collect();
-        let path = service.health_path.clone();
-        probes.spawn(async move { (Check::Service(index), service_answers(instances, path).await) });
+    // A service is as well as the first of its instances that answers; then the others no longer count for it.
+    let mut waiting: Vec<usize> = probed.services.iter().map(|_| 0).collect();
+    let set = Arc::clone(&probed.endpoints.watch().borrow());
+    for ((index, service), (listed, left)) in
+        (0..=u8::MAX).zip(&probed.services).zip(set.services.iter().zip(&mut waiting))
+    {
+        let check = Check::Service(index);
+        for one in listed {
+            let Some(instance) = service.instances.get(usize::from(one.instance)) else { continue };
+            let (authority, path, address) =
+                (instance.authority.clone(), service.health_path.clone(), one.address);
+            probes.spawn(async move {
+                let answered = tokio::time::timeout(PROBE_TIMEOUT, probe(address, authority, path)).await;
+                let latency = answered.ok().and_then(Result::ok);
+                Found { check, address: Some(address), latency }
+            });
+            *left += 1;
+        }
+        if *left == 0 {
+            board.note(check, probed.name(check), None);
+        }
     }
     while let Some(finished) = probes.join_next().await {
-        let Ok((check, latency)) = finished else { continue };
-        let name = match check {
-            Check::Redis => 0,
-            Check::Service(index) => names.get(usize::from(index)).copied().unwrap_or(0),
+        let Ok(Found { check, address, latency }) = finished else { continue };
+        let Check::Service(index) = check else {
+            board.note(check, 0, latency);
+            continue;
         };
-        board.note(check, name, latency);
+        let service = usize::from(index);
+        if let Some(address) = address {
+            board.judge(probed, streaks, (service, address), latency.is_some());
+        }
+        let Some(left) = waiting.get_mut(service).filter(|left| **left > 0) else { continue };
+        *left = if latency.is_some() { 0 } else { *left - 1 };
+        if *left == 0 {
+            board.note(check, probed.name(check), latency);
+        }
+    }
+    let listed = |place: &(usize, SocketAddr)| {
+        set.services.get(place.0).is_some_and(|list| list.iter().any(|one| one.address == place.1))
+    };
+    streaks.0.retain(|place, _| listed(place));
+}
+
+impl Probed {
+    /// The region name of what is checked; 0 for Redis.
+    fn name(&self, check: Check) -> u16 {
+        match check {
+            Check::Redis => 0,
+            Check::Service(index) => self.names.get(usize::from(index)).copied().unwrap_or(0),
+        }
     }
 }
 
@@ -86,6 +143,16 @@ impl Board<'_> {
         let workers: Vec<u32> =
             self.shared.workers.iter().map(WorkerBlock::pid).filter(|pid| *pid != 0).collect();
         self.readiness.set_resident_bytes(self.writer, resident_bytes(&workers));
+    }
+
+    /// An instance was checked; says to the region what that makes of it.
+    fn judge(self, probed: &Probed, streaks: &mut Streaks, place: (usize, SocketAddr), good: bool) {
+        let Some(index) = probed.endpoints.find(place.0, place.1) else { return };
+        let table = &self.shared.endpoints;
+        let streak = streaks.0.entry(place).or_default();
+        if let Some(health) = streak.note(good, table.health(index)) {
+            table.set_health(self.writer, index, health, clock::now().millis().0);
+        }
     }
 
     /// `latency` is `None` for what could not be reached. `name` is its region name, 0 for Redis.
@@ -106,25 +173,6 @@ impl Board<'_> {
 async fn redis_answers(redis: Connection) -> Option<Duration> {
     let asking = tokio::spawn(async move { redis.ping().await });
     tokio::time::timeout(PROBE_TIMEOUT, asking).await.ok()?.ok()?.ok()
-}
-
-/// The time of the fastest instance that answers below 500; a service with one such instance can be used.
-async fn service_answers(instances: Vec<(String, Vec<SocketAddr>)>, path: String) -> Option<Duration> {
-    let mut probes = JoinSet::new();
-    for (authority, addresses) in instances {
-        for address in addresses {
-            probes.spawn(probe(address, authority.clone(), path.clone()));
-        }
-    }
-    let answered = async {
-        while let Some(finished) = probes.join_next().await {
-            if let Ok(Ok(latency)) = finished {
-                return Some(latency);
-            }
-        }
-        None
-    };
-    tokio::time::timeout(PROBE_TIMEOUT, answered).await.unwrap_or(None)
 }
 
 /// Why a probe failed; only its being one matters so far.

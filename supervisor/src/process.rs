@@ -10,7 +10,6 @@ pub mod notify;
 pub mod log;
 pub mod hardening;
 pub mod names;
-pub mod resolve;
 pub mod handover;
 pub mod sys;
 pub mod spawn;

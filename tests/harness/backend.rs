@@ -63,7 +63,12 @@ impl Backend {
 
     /// The same with a name, which its echo tells.
     pub fn named(name: &str) -> Backend {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        Backend::at(name, SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// The same at an address of this machine, such as one where another one was before.
+    pub fn at(name: &str, address: SocketAddr) -> Backend {
+        let listener = TcpListener::bind(address).expect("the loopback address is free");
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared { name: name.to_owned(), ..Shared::default() });
         let served = Arc::clone(&shared);

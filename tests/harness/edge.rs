@@ -48,6 +48,8 @@ pub struct Command {
     runtime_dir: PathBuf,
     /// As whom it runs; as the test does without one.
     user: Option<u32>,
+    /// What it sees instead of the machine's /etc/hosts.
+    hosts: Option<String>,
 }
 
 impl Command {
@@ -79,7 +81,7 @@ impl Command {
         // Short, since a unix socket's path has room for 108 bytes.
         let runtime_dir = std::env::temp_dir().join(format!("fg-{}-{count}", std::process::id()));
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let command = Command { variables: Vec::new(), arguments, runtime_dir, user: None };
+        let command = Command { variables: Vec::new(), arguments, runtime_dir, user: None, hosts: None };
         let runtime_dir = command.runtime_dir.to_str().expect("temporary paths are UTF-8").to_owned();
         command.set("FLOODGATE_RUNTIME_DIR", &runtime_dir)
     }
@@ -134,6 +136,14 @@ impl Command {
         self.set("JWT_ALGORITHMS", "HS256").set("JWT_SECRET", SHARED_SECRET).unset("JWT_PUBLIC_KEY")
     }
 
+    /// Puts a file in the place of /etc/hosts, for this command alone. Root of the machine, or of a user namespace,
+    /// can do that.
+    #[must_use]
+    pub fn hosts(mut self, path: &str) -> Command {
+        self.hosts = Some(path.to_owned());
+        self
+    }
+
     /// A file beside the runtime directory, for settings that come as files.
     pub fn file(&self, name: &str, content: &str) -> String {
         std::fs::create_dir_all(&self.runtime_dir).expect("the temporary directory is writable");
@@ -163,7 +173,15 @@ impl Command {
 
     fn command(&self) -> std::process::Command {
         std::fs::create_dir_all(&self.runtime_dir).expect("the temporary directory is writable");
-        let mut command = std::process::Command::new(BINARY);
+        let mut command = match &self.hosts {
+            None => std::process::Command::new(BINARY),
+            Some(hosts) => {
+                let mut command = std::process::Command::new("unshare");
+                let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+                command.args(["--map-root-user", "--mount", "sh", "-c", script, hosts, BINARY]);
+                command
+            }
+        };
         command.args(&self.arguments).env_clear().current_dir(&self.runtime_dir);
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.envs(profile().map(|file| (PROFILE_VARIABLE, file)));

@@ -7,8 +7,8 @@ use super::problem::Problem;
 use super::routes::{Row, Target};
 use super::services::{Service, clamp_body};
 use super::{
-    NameTable, Settings, UserSettings, WorkerSettings, announced, headers, limits, lookups, redis, routes,
-    server, services, shedding, telemetry, tokens,
+    NameTable, Settings, UserSettings, WorkerSettings, announced, headers, instances, limits, lookups, redis,
+    routes, server, services, shedding, telemetry, tokens,
 };
 use std::path::PathBuf;
 
@@ -27,6 +27,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     let mut supervisor = server::read(&mut lookup, environment);
     let limits = limits::read(&mut lookup);
     let services = services::read(&mut lookup, environment);
+    let instances = instances::read(&mut lookup);
     let tokens = tokens::read(&mut lookup, environment);
     let headers = headers::read(&mut lookup, environment);
     supervisor.remote_keys = tokens::key_url::read(&mut lookup, environment);
@@ -42,6 +43,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         log_level: telemetry::log_level(&lookup),
         io_driver: server::io_driver(&lookup),
         services,
+        instances,
         routes: rows,
         tokens,
         shedding: shedding::read(&mut lookup, &limits),

@@ -116,6 +116,7 @@ pub const GROUPS: &[Group] = &[
     Group { title: "Server", settings: super::server::SETTINGS },
     Group { title: "Services", settings: super::services::SETTINGS },
     Group { title: "Bulkheads", settings: super::bulkheads::SETTINGS },
+    Group { title: "Instances", settings: super::instances::SETTINGS },
     Group { title: "Tokens", settings: super::tokens::SETTINGS },
     Group { title: "Redis", settings: super::redis::SETTINGS },
     Group { title: "Look-ups at services", settings: super::lookups::SETTINGS },

@@ -7,6 +7,7 @@
 //! own, so that no ask can delay a drain. A document of a newer version may have fields that an older reader
 //! ignores, and a field that is new has a default: version N serves N-1.
 
+use super::endpoint_set::EndpointSet;
 use super::key_set::KeySet;
 use crate::clock::UnixSeconds;
 use crate::config::secret::Secret;
@@ -272,6 +273,8 @@ pub enum Said {
     Answered(Answered),
     /// Not asked for: these keys hold from now on.
     Keys(KeySet),
+    /// Not asked for: the services are at these addresses from now on.
+    Endpoints(EndpointSet),
 }
 
 /// Why a channel of asks cannot be read any further.

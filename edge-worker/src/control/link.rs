@@ -4,6 +4,7 @@
 //! place here.
 
 use super::asks::{self, ASKS_WAITING_MAX, Answer, Answered, Asked, Question, Said, Unanswered};
+use super::endpoint_set::EndpointSet;
 use super::key_set::KeySet;
 use crate::clock::Millis;
 use crate::identity::keys::KeyFault;
@@ -27,6 +28,13 @@ pub struct Asks {
     outbox: RefCell<Vec<u8>>,
     writer: Cell<Option<Waker>>,
     gone: Cell<bool>,
+}
+
+/// What the supervisor tells without being asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    Keys(KeySet),
+    Endpoints(EndpointSet),
 }
 
 struct Waiting {
@@ -95,9 +103,9 @@ impl Asks {
         self.waiting.borrow().len()
     }
 
-    /// Carries asks and answers until the supervisor is gone; then everything that waits ends. `adopt` takes each set
-    /// of keys; one that it cannot use ends the channel.
-    pub async fn carry(&self, mut channel: Stream, adopt: impl Fn(KeySet) -> Result<(), KeyFault>) {
+    /// Carries asks and answers until the supervisor is gone; then everything that waits ends. `adopt` takes the news;
+    /// keys that it cannot use end the channel.
+    pub async fn carry(&self, mut channel: Stream, adopt: impl Fn(News) -> Result<(), KeyFault>) {
         let sides = channel.sides();
         let (mut reader, mut writer) = (sides.reader, sides.writer);
         let reading = async {
@@ -124,22 +132,23 @@ impl Asks {
     }
 
     /// Settles every whole answer; `false` if the channel cannot be read any further.
-    fn take(&self, bytes: &mut Vec<u8>, adopt: &impl Fn(KeySet) -> Result<(), KeyFault>) -> bool {
+    fn take(&self, bytes: &mut Vec<u8>, adopt: &impl Fn(News) -> Result<(), KeyFault>) -> bool {
         loop {
-            match asks::decode::<Said>(bytes) {
-                Ok(Some(Said::Keys(set))) => {
-                    if adopt(set).is_err() {
-                        return false;
-                    }
-                }
+            let news = match asks::decode::<Said>(bytes) {
+                Ok(Some(Said::Keys(set))) => News::Keys(set),
+                Ok(Some(Said::Endpoints(set))) => News::Endpoints(set),
                 Ok(Some(Said::Answered(Answered { id, answer }))) => {
                     // An answer that comes after its deadline has nobody waiting any more.
                     if let Some(place) = self.waiting.borrow_mut().get_mut(&id) {
                         place.settle(Ok(answer));
                     }
+                    continue;
                 }
                 Ok(None) => return true,
                 Err(_) => return false,
+            };
+            if adopt(news).is_err() {
+                return false;
             }
         }
     }

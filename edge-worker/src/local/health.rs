@@ -6,9 +6,11 @@ use crate::telemetry::labels::CircuitPosition;
 use crate::telemetry::log::line::write_time;
 use serde::Serialize;
 use shm::breakers::View;
+use shm::endpoints::{self, Health as InstanceHealth, SHARE_FULL};
 use shm::readiness::{Check, State};
 use shm::workers::{Driver, Phase};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// How much the client may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +82,25 @@ struct Figures<'a> {
     io_driver: &'static str,
     workers: Vec<Worker>,
     circuit_breakers: BTreeMap<&'a str, Circuit>,
+    instances: BTreeMap<&'a str, Vec<Instance>>,
     dependencies: Vec<Reachability<'a>>,
+}
+
+/// An instance at one of its addresses, as those see it who call it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Instance {
+    address: SocketAddr,
+    status: &'static str,
+    /// Milliseconds that it is still left out because calls to it failed.
+    ejected_ms: u64,
+    /// Failed calls in a row.
+    failures: u8,
+    in_flight: u64,
+    /// Zero while it is not known.
+    latency_ms: f64,
+    /// What part of its usual calls it is offered.
+    share_percent: u16,
 }
 
 /// A circuit, with the calls of the last ten seconds.
@@ -141,6 +161,7 @@ impl<'a> Figures<'a> {
             io_driver: workers.first().map_or("unknown", |worker| worker.io_driver),
             dependencies: dependencies.collect(),
             circuit_breakers: circuits(node),
+            instances: instances(node),
             workers,
         }
     }
@@ -160,6 +181,33 @@ fn circuits<'a>(node: &Node<'a>) -> BTreeMap<&'a str, Circuit> {
         Some((service.name.as_str(), circuit))
     };
     node.services.iter().enumerate().filter_map(circuit).collect()
+}
+
+fn instances<'a>(node: &Node<'a>) -> BTreeMap<&'a str, Vec<Instance>> {
+    let mut all: BTreeMap<&str, Vec<Instance>> = BTreeMap::new();
+    node.set.each(node.names, |service, listed, key| {
+        let Some(service) = node.services.get(service) else { return };
+        let view = node.endpoints.find(key).map(|index| node.endpoints.view(index, &node.rules, node.now_ms));
+        all.entry(&service.name).or_default().extend(view.map(|view| instance(listed.address, &view)));
+    });
+    all
+}
+
+fn instance(address: SocketAddr, view: &endpoints::View) -> Instance {
+    Instance {
+        address,
+        status: match view.health {
+            InstanceHealth::Down => "down",
+            _ if view.ejected_ms > 0 => "ejected",
+            InstanceHealth::Up => "up",
+            InstanceHealth::Unknown => "unknown",
+        },
+        ejected_ms: view.ejected_ms,
+        failures: view.failures,
+        in_flight: view.in_flight,
+        latency_ms: view.latency_us as f64 / 1000.0,
+        share_percent: u16::try_from(u32::from(view.share) * 100 / u32::from(SHARE_FULL)).unwrap_or(100),
+    }
 }
 
 fn worker(slot: usize, block: &shm::workers::WorkerBlock, node: &Node<'_>) -> Option<Worker> {

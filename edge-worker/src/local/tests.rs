@@ -5,7 +5,9 @@ use super::live::{health_live, live, startup};
 use super::ready::{STALLED_MS, ready};
 use super::*;
 use crate::config::bulkheads::Bulkhead;
+use crate::config::instances::InstanceSettings;
 use crate::config::services::{Criticality, SERVICES, ServiceId};
+use crate::control::endpoint_set::Listed;
 use serde_json::{Value, json};
 use shm::SupervisorRegion;
 use shm::readiness::{Check, NodePhase, State};
@@ -23,6 +25,7 @@ struct Bench {
     names: Vec<u16>,
     dependencies: Vec<Dependency>,
     revocations: Option<Completeness>,
+    set: EndpointSet,
 }
 
 impl Bench {
@@ -54,7 +57,15 @@ impl Bench {
         });
         // As the settings of a node without Redis are read.
         let dependencies = vec![Dependency::Auth, Dependency::Venue];
-        Bench { region, services: services.into(), names: vec![1, 2, 3], dependencies, revocations: None }
+        let set = EndpointSet::default();
+        Bench {
+            region,
+            services: services.into(),
+            names: vec![1, 2, 3],
+            dependencies,
+            revocations: None,
+            set,
+        }
     }
 
     /// The same with a Redis that answers.
@@ -81,6 +92,9 @@ impl Bench {
             workers: &self.region.shared().workers,
             services: &self.services,
             breakers: &self.region.shared().breakers,
+            set: &self.set,
+            endpoints: &self.region.shared().endpoints,
+            rules: InstanceSettings::default().rules(),
             names: &self.names,
             dependencies: &self.dependencies,
             now_ms: NOW_MS,
@@ -317,4 +331,37 @@ fn an_open_circuit_shows_and_that_of_a_dependency_makes_the_node_not_ready() {
     breaker(2).force_closed().expect("nobody else changes it");
     breaker(1).force_open().expect("nobody else changes it");
     assert_eq!(bench.ready().1["error"], "the circuit of auth-service is open");
+}
+
+#[test]
+fn the_full_health_shows_every_instance() {
+    let mut bench = Bench::new();
+    let listed = |port| Listed { instance: 0, address: ([10, 0, 0, 1], port).into() };
+    let services = vec![vec![listed(1), listed(2), listed(3)], vec![listed(1)], Vec::new()];
+    bench.set = EndpointSet { version: 1, services };
+    let (table, writer) = (&bench.region.shared().endpoints, bench.region.writer());
+    let mut indexes = Vec::new();
+    bench.set.each(&bench.names, |_, _, key| indexes.extend(table.claim(writer, key)));
+    let (rules, slot) = (InstanceSettings::default().rules(), shm::WorkerSlot::new(2).expect("small"));
+    table.set_health(writer, indexes[0], shm::endpoints::Health::Up, NOW_MS);
+    table.record(indexes[0], shm::breakers::Outcome::Success, 2_500, &rules, NOW_MS);
+    table.in_flight_add(slot, indexes[0]);
+    for _ in 0..5 {
+        table.record(indexes[1], shm::breakers::Outcome::Failure, 1, &rules, NOW_MS);
+    }
+    table.set_health(writer, indexes[2], shm::endpoints::Health::Down, NOW_MS);
+    let (_, body) = read(|body| health(&bench.node(), Detail::Full, body));
+    let one = |port: u16, status: &str, share: u16| {
+        json!({
+            "address": format!("10.0.0.1:{port}"), "status": status, "ejectedMs": 0, "failures": 0,
+            "inFlight": 0, "latencyMs": 0.0, "sharePercent": share,
+        })
+    };
+    let mut auth = [one(1, "up", 100), one(2, "ejected", 0), one(3, "down", 0)];
+    auth[0]["inFlight"] = json!(1);
+    auth[0]["latencyMs"] = json!(2.5);
+    auth[1]["ejectedMs"] = json!(30_000);
+    assert_eq!(body["instances"], json!({ "auth": auth, "venue": [one(1, "unknown", 100)] }));
+    let (_, body) = read(|body| health(&bench.node(), Detail::Anonymous, body));
+    assert!(body.get("instances").is_none());
 }

@@ -30,6 +30,7 @@ use crate::net::connection::{After, Connection};
 use crate::telemetry::labels::{Downstream, Phase};
 use crate::upstream::confirmation::Confirmation;
 use crate::upstream::connect::Destination;
+use crate::upstream::endpoint::Endpoint;
 use crate::upstream::exchange::{self, Call, End, Exchanged, Party};
 use crate::worker::Worker;
 use std::fmt::Write;
@@ -40,7 +41,8 @@ use std::str;
 /// A request that is ready to be sent.
 pub struct Granted {
     service: ServiceId,
-    instance: usize,
+    /// None while the service has no address.
+    endpoint: Option<Rc<Endpoint>>,
     method: Method,
     head: Vec<u8>,
     body_bytes_max: u64,
@@ -64,7 +66,7 @@ pub fn prepare(
     let row = matched.row();
     let service = ledger.service.expect("the order sets the service before it prepares a request for it");
     let timeout_ms = timeout_ms(worker, row, service, request.method).saturating_sub(passage.waited_ms());
-    let instance = worker.upstreams.choose(service);
+    let endpoint = worker.upstreams.choose(service, None, &worker.wheel);
     let trace = &ledger.ids.trace;
     let mut texts = Texts::default();
     texts.write(claimed);
@@ -88,7 +90,7 @@ pub fn prepare(
         worker.meters.stripped(StrippedHeader::XApiKey);
     }
     let upstream = UpstreamRequest {
-        authority: worker.upstreams.authority(service, instance).as_bytes(),
+        authority: endpoint.as_deref().map_or("", Endpoint::authority).as_bytes(),
         head: request.head,
         bytes: request.bytes,
         row: kind,
@@ -100,7 +102,7 @@ pub fn prepare(
     request_head(&mut head, request.method, target, &upstream);
     Granted {
         service,
-        instance,
+        endpoint,
         method: request.method,
         head,
         body_bytes_max: admission.body_bytes_max,
@@ -165,9 +167,11 @@ pub async fn forward(
         Some(body) => (Some(body.framed()), body.surplus),
         None => (None, Vec::new()),
     };
+    let started = clock::now();
     let call = Call {
         destination: Destination::Service(granted.service),
-        instance: granted.instance,
+        endpoint: granted.endpoint,
+        started,
         method: granted.method,
         head: granted.head,
         framing,
@@ -180,7 +184,6 @@ pub async fn forward(
         confirmation: confirmation.as_ref(),
         passage: &passage,
     };
-    let started = clock::now();
     let exchanged = exchange::exchange(stream, call, worker.means()).await;
     ledger.settle(passage, circuit::verdict(outcome(&exchanged), exchanged.sheds));
     let after = conclude(worker, connection, head, ledger, (&exchanged, started), persistence).await;

@@ -4,7 +4,7 @@ use super::account::{CLIENT_GONE_STATUS, Ending, Ledger};
 use super::circuit::Passage;
 use super::rejection::Rejection;
 use super::respond::{self, Answer, Asker, Content};
-use crate::clock::Millis;
+use crate::clock::{self, Millis};
 use crate::config::routes::Local;
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
 use crate::http::method::Method;
@@ -27,7 +27,8 @@ pub async fn answer(
     asker: Asker<'_>,
     local: Local,
 ) -> After {
-    let node = Node::new(worker.authority, worker.shared, &worker.settings);
+    let set = worker.upstreams.set();
+    let node = Node::new(worker.authority, worker.shared, &worker.settings, &set);
     let mut body = worker.buffers.head();
     let status = match local {
         Local::Live => live::live(&mut body),
@@ -78,7 +79,8 @@ pub async fn scrape(
     let reply = respond::reply(worker, &ledger, &connection.inbound, asker.version, asker.persistence);
     let call = Call {
         destination: Destination::Supervisor,
-        instance: 0,
+        endpoint: None,
+        started: clock::now(),
         method: asker.method.unwrap_or(Method::Get),
         head: request,
         framing: BodyFraming::None,

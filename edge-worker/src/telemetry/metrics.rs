@@ -87,6 +87,11 @@ pub enum Metric {
     BulkheadRejections,
     SheddingLevel,
     ShedRequests,
+    InstanceUp,
+    InstanceEjected,
+    InstanceInFlight,
+    InstanceLatency,
+    InstanceEjections,
 }
 
 /// How a metric behaves.
@@ -206,7 +211,7 @@ const _: () = {
         assert!(TABLE[index].labels.len() <= 3, "a series key holds three labels");
         index += 1;
     }
-    assert!(TABLE.len() == Metric::ShedRequests as usize, "every metric has a row");
+    assert!(TABLE.len() == Metric::InstanceEjections as usize, "every metric has a row");
 };
 
 #[cfg(test)]

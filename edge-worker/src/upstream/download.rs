@@ -1,6 +1,7 @@
 //! The answer's way from service to client: the head filtered and rewritten, the body framed anew.
 
 use super::confirmation::Confirmation;
+use super::endpoint::Visit;
 use super::exchange::Progress;
 use crate::clock::{self, Millis, Nanos};
 use crate::config::limits::{Limits, UPSTREAM_HEAD_BYTES_MAX};
@@ -40,7 +41,18 @@ impl Reply<'_> {
         persistence: Persistence,
         encode: impl FnOnce(&AnswerFacts<'_>),
     ) {
-        let response_time_ms = clock::now().since(self.started).as_millis() as u64;
+        self.with_facts_at(clock::now(), framing, persistence, encode);
+    }
+
+    /// The same where somebody has just looked at the clock.
+    fn with_facts_at(
+        &self,
+        now: Nanos,
+        framing: ClientFraming,
+        persistence: Persistence,
+        encode: impl FnOnce(&AnswerFacts<'_>),
+    ) {
+        let response_time_ms = now.since(self.started).as_millis() as u64;
         encode(&AnswerFacts {
             request_id: self.request_id,
             correlation_id: self.correlation_id,
@@ -63,6 +75,7 @@ pub struct Plan<'p> {
     pub reply: &'p Reply<'p>,
     pub confirmation: Option<&'p Confirmation<'p>>,
     pub passage: &'p Passage,
+    pub visit: Option<&'p Visit<'p>>,
     pub limits: &'p Limits,
     pub buffers: &'p Buffers,
     pub wheel: &'p SocketWheel,
@@ -138,8 +151,13 @@ pub async fn download(
     };
     let sheds = head.status() == 503 && head.value(KnownHeader::RetryAfter, after(&input, ROOM)).is_some();
     plan.passage.answered(head.status(), sheds);
+    let mut now = clock::now();
+    if let Some(visit) = plan.visit {
+        visit.answered(head.status(), sheds, now, progress.waited_ms());
+    }
     if let Some(confirmation) = plan.confirmation {
         Box::pin(confirmation.answered(head.status())).await;
+        now = clock::now();
     }
     // A client that is still sending may have to be cut off, so it is told.
     let persistence = if progress.is_uploaded() && !plan.reply.draining.get() {
@@ -147,7 +165,8 @@ pub async fn download(
     } else {
         Persistence::Close
     };
-    let passed = pass_on(reader, writer, head, (input, head_bytes), persistence, (plan, progress)).await;
+    let passed =
+        pass_on(reader, writer, head, (input, head_bytes), (persistence, now), (plan, progress)).await;
     Downloaded { sheds, ..passed }
 }
 
@@ -207,7 +226,7 @@ async fn pass_on(
     writer: &mut Writer<'_>,
     head: &ResponseHead,
     (mut input, head_bytes): (Vec<u8>, usize),
-    persistence: Persistence,
+    (persistence, now): (Persistence, Nanos),
     (plan, progress): (Plan<'_>, &Progress),
 ) -> Downloaded {
     let framing = head.framing(plan.method);
@@ -225,7 +244,7 @@ async fn pass_on(
     };
     let framed_anew = passing.is_framed_anew();
     let mut output = if framed_anew { plan.buffers.body() } else { plan.buffers.head() };
-    plan.reply.with_facts(client_framing, persistence, |facts| {
+    plan.reply.with_facts_at(now, client_framing, persistence, |facts| {
         encode::response_head(&mut output, head, after(&input, ROOM), facts);
     });
     let first = passing.first(writer, (&mut input, ROOM + head_bytes), &mut output).await;

@@ -3,8 +3,9 @@
 use super::confirmation::Confirmation;
 use super::connect::{ConnectFault, Connected, Destination, Upstreams};
 use super::download::{self, DownloadEnd, Downloaded, NoAnswer, Reply};
+use super::endpoint::{Endpoint, Visit};
 use super::upload::{self, LINGER_MS, UploadEnd, Uploaded};
-use crate::clock::Millis;
+use crate::clock::{Millis, Nanos};
 use crate::config::limits::Limits;
 use crate::http::head::{BodyFraming, ResponseHead};
 use crate::http::method::Method;
@@ -15,6 +16,7 @@ use crate::net::vigil::{Vigil, Vigils};
 use crate::net::wheel::{Reason, Timer};
 use crate::pipeline::circuit::Passage;
 use crate::pipeline::rejection::Rejection;
+use crate::telemetry::metrics::Meters;
 use std::cell::Cell;
 use std::os::fd::RawFd;
 use std::rc::Rc;
@@ -22,7 +24,9 @@ use std::rc::Rc;
 /// What is to be sent, and what is known about it.
 pub struct Call<'c> {
     pub destination: Destination,
-    pub instance: usize,
+    /// `None` for the supervisor, and for a service without an address.
+    pub endpoint: Option<Rc<Endpoint>>,
+    pub started: Nanos,
     pub method: Method,
     /// The encoded head; comes back into the worker's buffers.
     pub head: Vec<u8>,
@@ -45,6 +49,7 @@ pub struct Call<'c> {
 #[derive(Clone, Copy)]
 pub struct Means<'m> {
     pub upstreams: &'m Upstreams,
+    pub meters: &'m Meters,
     pub wheel: &'m Rc<SocketWheel>,
     pub vigils: &'m Rc<Vigils>,
     pub buffers: &'m Buffers,
@@ -175,31 +180,43 @@ impl Progress {
 /// life is replaced once, if the request may be repeated (RFC 9110 section 9.2.2).
 pub async fn exchange(client: &mut Stream, call: Call<'_>, means: Means<'_>) -> Exchanged {
     let bodiless = call.framing == BodyFraming::None;
-    let within_ms = remaining(&call, means);
-    let connected = match means.upstreams.idle(call.destination, call.instance) {
+    let endpoint = call.endpoint.clone();
+    let visit =
+        endpoint.as_deref().map(|endpoint| means.upstreams.visit(endpoint, means.meters, call.started));
+    let connected = match means.upstreams.idle(endpoint.as_ref()) {
         Some(connected) => connected,
-        None => {
-            let connecting = means.upstreams.connect(call.destination, call.instance, within_ms, means.wheel);
-            match Box::pin(connecting).await {
-                Ok(connected) => connected,
-                Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), bodiless),
-            }
-        }
+        None => match Box::pin(connect(&call, visit.as_ref(), means)).await {
+            Ok(connected) => connected,
+            Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), bodiless),
+        },
     };
+    let visit = visit.as_ref();
     let mut head = means.buffers.answer();
     let exchanged = match bodiless {
-        true => repeat(client, call, connected, &mut head, means).await,
+        true => repeat(client, (call, visit), connected, &mut head, means).await,
         // Boxed, as everything that few requests come to: the room for it is part of every request's future.
-        false => Box::pin(with_body(client, call, connected, &mut head, means)).await,
+        false => Box::pin(with_body(client, (call, visit), connected, &mut head, means)).await,
     };
     means.buffers.give_back_answer(head);
     exchanged
 }
 
+/// A new connection, or what that says of the endpoint.
+async fn connect(
+    call: &Call<'_>,
+    visit: Option<&Visit<'_>>,
+    means: Means<'_>,
+) -> Result<Connected, ConnectFault> {
+    let within_ms = remaining(call, means);
+    let connected =
+        means.upstreams.connect(call.destination, call.endpoint.as_ref(), within_ms, means.wheel).await;
+    connected.inspect_err(|_| visit.into_iter().for_each(Visit::failed))
+}
+
 /// Without a body the request can be sent again where its connection was dead all along.
 async fn repeat(
     client: &mut Stream,
-    mut call: Call<'_>,
+    (mut call, visit): (Call<'_>, Option<&Visit<'_>>),
     mut connected: Connected,
     head: &mut ResponseHead,
     means: Means<'_>,
@@ -208,7 +225,8 @@ async fn repeat(
     let mut request = std::mem::take(&mut call.head);
     loop {
         let vigil = vigil(client, &connected, call.confirmation, means);
-        let mut downloaded = without_body(client, &mut connected, &mut request, &call, head, means).await;
+        let mut downloaded =
+            without_body(client, &mut connected, &mut request, (&call, visit), (head, means)).await;
         if vigil.as_ref().is_some_and(Vigil::is_over) {
             downloaded.end = DownloadEnd::ClientGone;
         }
@@ -216,16 +234,14 @@ async fn repeat(
         drop(vigil);
         let stale = downloaded.end == DownloadEnd::NoAnswer(NoAnswer::Silent) && connected.reused;
         if stale && repeatable {
-            let within_ms = remaining(&call, means);
-            let connecting = means.upstreams.connect(call.destination, call.instance, within_ms, means.wheel);
-            match Box::pin(connecting).await {
+            match Box::pin(connect(&call, visit, means)).await {
                 Ok(fresh) => connected = fresh,
                 Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), true),
             }
             continue;
         }
         means.buffers.give_back(request);
-        return settle(downloaded, None, connected, means);
+        return settle(downloaded, None, connected, (visit, means));
     }
 }
 
@@ -233,9 +249,8 @@ async fn without_body(
     client: &mut Stream,
     connected: &mut Connected,
     request: &mut Vec<u8>,
-    call: &Call<'_>,
-    head: &mut ResponseHead,
-    means: Means<'_>,
+    (call, visit): (&Call<'_>, Option<&Visit<'_>>),
+    (head, means): (&mut ResponseHead, Means<'_>),
 ) -> Downloaded {
     let progress = Progress { uploaded: Cell::new(true), ..Progress::default() };
     let mut upstream = connected.stream.sides();
@@ -243,13 +258,13 @@ async fn without_body(
     // A service that takes no more may have answered all the same; the read finds out.
     let (_, returned) = upstream.writer.write_all(std::mem::take(request), within_ms).await;
     *request = returned;
-    let plan = download_plan(call, means);
+    let plan = download_plan(call, visit, means);
     download::download(&mut upstream.reader, &mut client.sides().writer, head, plan, &progress).await
 }
 
 async fn with_body(
     client: &mut Stream,
-    mut call: Call<'_>,
+    (mut call, visit): (Call<'_>, Option<&Visit<'_>>),
     mut connected: Connected,
     head: &mut ResponseHead,
     means: Means<'_>,
@@ -282,7 +297,7 @@ async fn with_body(
     };
     let downloading = async {
         let (reader, writer) = (&mut upstream.reader, &mut client.writer);
-        let plan = download_plan(&call, means);
+        let plan = download_plan(&call, visit, means);
         let downloaded = download::download(reader, writer, head, plan, &progress).await;
         progress.answered.set(true);
         if !progress.is_uploaded() {
@@ -299,7 +314,7 @@ async fn with_body(
         downloaded.end = DownloadEnd::ClientGone;
     }
     drop(vigil);
-    let exchanged = settle(downloaded, Some(uploaded), connected, means);
+    let exchanged = settle(downloaded, Some(uploaded), connected, (visit, means));
     // A client that is no longer listened to can send no further request.
     Exchanged { in_step: exchanged.in_step && !silenced, ..exchanged }
 }
@@ -321,8 +336,9 @@ fn settle(
     downloaded: Downloaded,
     uploaded: Option<Uploaded>,
     connected: Connected,
-    means: Means<'_>,
+    (visit, means): (Option<&Visit<'_>>, Means<'_>),
 ) -> Exchanged {
+    let reused = connected.reused;
     let upload_end = uploaded.as_ref().map_or(UploadEnd::Done, |uploaded| uploaded.end);
     let delivered = uploaded.as_ref().is_none_or(|uploaded| uploaded.delivered);
     if downloaded.persistent && delivered && downloaded.end == DownloadEnd::Complete {
@@ -346,7 +362,13 @@ fn settle(
             UploadEnd::Malformed(what) => End::Refused(Rejection::BadFraming(what)),
             UploadEnd::ClientSlow => End::Refused(Rejection::BodyTimeout),
             UploadEnd::ClientGone if silence != NoAnswer::Late => End::ClientGone { until_close: false },
-            _ => End::Refused(silence.into()),
+            _ => {
+                // A connection that was dead all along says nothing of who was at its other end.
+                if !(silence == NoAnswer::Silent && reused) {
+                    visit.into_iter().for_each(Visit::failed);
+                }
+                End::Refused(silence.into())
+            }
         },
     };
     let (bytes_in, surplus) = uploaded.map_or((0, Vec::new()), |uploaded| (uploaded.bytes, uploaded.surplus));
@@ -363,7 +385,7 @@ fn settle(
     }
 }
 
-fn download_plan<'c>(call: &Call<'c>, means: Means<'c>) -> download::Plan<'c> {
+fn download_plan<'c>(call: &Call<'c>, visit: Option<&'c Visit<'c>>, means: Means<'c>) -> download::Plan<'c> {
     download::Plan {
         method: call.method,
         deadline: call.deadline,
@@ -371,6 +393,7 @@ fn download_plan<'c>(call: &Call<'c>, means: Means<'c>) -> download::Plan<'c> {
         reply: call.reply,
         confirmation: call.confirmation,
         passage: call.passage,
+        visit,
         limits: means.limits,
         buffers: means.buffers,
         wheel: means.wheel,

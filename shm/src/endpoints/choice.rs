@@ -18,7 +18,7 @@ pub enum Standing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub in_flight: u64,
-    /// Zero while it is unknown; then calls in flight alone decide.
+    /// Zero while it is unknown; then calls in flight alone decide, as between two that are about as fast.
     pub latency_us: u64,
     /// What part of `SHARE_FULL` of its calls it is offered.
     pub share: u16,
@@ -36,9 +36,9 @@ pub const SHARE_FULL: u16 = 1 << 10;
 /// What an instance is offered in the moment when it is back, so that it is called at all.
 const SHARE_MIN: u16 = SHARE_FULL / 64;
 
-/// Which instances may be called, as a set of bits: those that are well; with too many ejected those that are
-/// ejected too, because then it is not the instance that fails; and if none is left, all of them (platform
-/// contract, section 1). At most 64 count.
+/// Which instances may be called, as a set of bits: those that are well; with too many ejected of those that are not
+/// down, the ejected ones too, because then it is not the instance that fails; and if none is left, all of them
+/// (platform contract, section 1). At most 64 count.
 #[inline]
 pub fn eligible(standings: impl Iterator<Item = Standing>, ejected_percent_max: u8) -> u64 {
     let (mut all, mut well, mut ejected) = (0_u64, 0_u64, 0_u64);
@@ -51,9 +51,15 @@ pub fn eligible(standings: impl Iterator<Item = Standing>, ejected_percent_max: 
             Standing::Down => {}
         }
     }
-    let too_many = ejected.count_ones() * 100 > all.count_ones() * u32::from(ejected_percent_max);
-    let may = if too_many { well | ejected } else { well };
-    if may == 0 { all } else { may }
+    let up = well | ejected;
+    let too_many = ejected.count_ones() * 100 > up.count_ones() * u32::from(ejected_percent_max);
+    if well != 0 && !too_many {
+        well
+    } else if up != 0 {
+        up
+    } else {
+        all
+    }
 }
 
 /// Two different members of a set, each pair as likely as any other; the same one twice if there is only one.
@@ -83,7 +89,7 @@ pub fn choose(first: Candidate, second: Candidate, random: u64) -> Side {
         (false, true) => return Side::Second,
         (true, true) | (false, false) => {}
     }
-    let known = first.latency_us > 0 && second.latency_us > 0;
+    let known = first.latency_us > 0 && second.latency_us > 0 && !alike(first.latency_us, second.latency_us);
     let cost = |candidate: Candidate| {
         let latency_us = if known { candidate.latency_us } else { 1 };
         latency_us.saturating_mul(candidate.in_flight.saturating_add(1))
@@ -95,6 +101,16 @@ pub fn choose(first: Candidate, second: Candidate, random: u64) -> Side {
     };
     if first_is_better { Side::First } else { Side::Second }
 }
+
+/// Whether the difference is chance: of two that are equally fast the one with the last peak would otherwise get
+/// hardly a call, while there are not enough calls for those in flight to tell.
+#[inline]
+fn alike(first_us: u64, second_us: u64) -> bool {
+    first_us.abs_diff(second_us) <= first_us.min(second_us).max(CHANCE_US)
+}
+
+/// Between services of one network.
+const CHANCE_US: u64 = 1_000;
 
 /// The share of an instance that came back at `returned_ms`: grows linearly, from `SHARE_MIN` on.
 #[inline]

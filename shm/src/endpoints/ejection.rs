@@ -14,12 +14,15 @@ pub struct Ejection {
     pub count: u8,
 }
 
-/// The word, taken apart: failures in the low 8 bits, ejections in 8, until when in 48.
+/// The word, taken apart: failures in the low 8 bits, ejections in 8, whether it was called while it was ejected in
+/// one, until when in 47.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outlier {
     /// In a row.
     pub(super) failures: u8,
     pub(super) ejections: u8,
+    /// Although it is or was ejected the last time.
+    called: bool,
     /// When the last ejection ends or ended; zero if there was none.
     until_ms: u64,
 }
@@ -28,11 +31,12 @@ impl Outlier {
     #[inline]
     pub(super) fn unpack(word: u64) -> Outlier {
         let [failures, ejections, ..] = word.to_le_bytes();
-        Outlier { failures, ejections, until_ms: word >> UNTIL_SHIFT }
+        Outlier { failures, ejections, called: word & CALLED != 0, until_ms: word >> UNTIL_SHIFT }
     }
 
     pub(super) fn pack(self) -> u64 {
-        self.until_ms << UNTIL_SHIFT | u64::from(self.ejections) << 8 | u64::from(self.failures)
+        let called = if self.called { CALLED } else { 0 };
+        self.until_ms << UNTIL_SHIFT | called | u64::from(self.ejections) << 8 | u64::from(self.failures)
     }
 
     /// How long it is still left out.
@@ -43,9 +47,14 @@ impl Outlier {
         if left_ms <= EJECT_MS_MAX { left_ms } else { 0 }
     }
 
-    /// When it came back; nothing if it is still left out, or never was.
+    /// When it came back; nothing if it is still left out, or never was in truth.
     pub(super) fn returned_ms(self, now_ms: u64) -> Option<u64> {
-        (1..=now_ms).contains(&self.until_ms).then_some(self.until_ms)
+        (!self.called && (1..=now_ms).contains(&self.until_ms)).then_some(self.until_ms)
+    }
+
+    /// What the word becomes when it is called; nothing if it stays.
+    pub(super) fn called(self, now_ms: u64) -> Option<Outlier> {
+        (self.left_ms(now_ms) > 0 && !self.called).then_some(Outlier { called: true, ..self })
     }
 
     /// What the word becomes when a call ended so; nothing if it stays.
@@ -75,11 +84,12 @@ impl Outlier {
         let longest = rules.eject_ms_max.clamp(1, EJECT_MS_MAX);
         let for_ms = eject_ms.saturating_mul(u64::from(count)).min(longest);
         let until_ms = now_ms.saturating_add(for_ms) & UNTIL_MASK;
-        (Outlier { failures: 0, ejections: count, until_ms }, Some(Ejection { for_ms, count }))
+        (Outlier { failures: 0, ejections: count, called: false, until_ms }, Some(Ejection { for_ms, count }))
     }
 }
 
 /// An end further away than this was not written by anybody who is well, and counts as passed.
 const EJECT_MS_MAX: u64 = 3_600_000;
-const UNTIL_SHIFT: u32 = 16;
+const CALLED: u64 = 1 << 16;
+const UNTIL_SHIFT: u32 = 17;
 const UNTIL_MASK: u64 = u64::MAX >> UNTIL_SHIFT;

@@ -1,10 +1,10 @@
 //! How long an instance takes, as one word: a moving average that jumps to every peak and falls slowly, the
 //! peak-sensitive EWMA of Finagle (`com.twitter.finagle.loadbalancer.PeakEwma`) and linkerd2-proxy.
 //!
-//! The weight of what was before is τ / (τ + age) in place of e^(-age / τ): as good, and without floating
-//! point. While nobody calls, the average falls as well, or an instance that was slow once would never be
-//! tried again. Samples that are no peak and come soon after the last one are left out, so that the word,
-//! which all workers share, is seldom written.
+//! The weight of what was before is τ / (τ + age) in place of e^(-age / τ), and half as much for every whole τ
+//! in between: as good, and without floating point. While nobody calls, the average falls as well, or an
+//! instance that was slow once would never be tried again. Samples that are no peak and come soon after the
+//! last one are left out, so that the word, which all workers share, is seldom written.
 
 use crate::breakers::Outcome;
 
@@ -37,9 +37,13 @@ impl Latency {
         ((self.steps * self.weight(decay_ms, now_ms) / SCALE) >> STEPS_SHIFT).max(1)
     }
 
-    /// With one more sample. A call that failed may have failed fast: it raises the average or says nothing.
+    /// With one more sample. A call that failed may have failed fast: it raises an average that is known or says
+    /// nothing.
     #[inline]
     pub(super) fn after(self, sample_us: u64, outcome: Outcome, decay_ms: u64, now_ms: u64) -> Latency {
+        if self.steps == 0 && outcome != Outcome::Success {
+            return self;
+        }
         let sample = sample_us.saturating_mul(1 << STEPS_SHIFT).clamp(1, STEPS_MAX);
         let old = self.weight(decay_ms, now_ms);
         let at_ms = now_ms & AT_MASK;
@@ -59,8 +63,12 @@ impl Latency {
         // Further ahead than any process lags is long ago.
         let age = if ahead <= AHEAD_MS_MAX { 0 } else { AT_MASK + 1 - ahead };
         let decay_ms = decay_ms.clamp(1, DECAY_MS_MAX);
-        // So little is nothing: spares a busy instance the division and the store.
-        if age < decay_ms / 256 { SCALE } else { decay_ms * SCALE / (decay_ms + age) }
+        // So little is nothing: spares a busy instance the divisions and the store.
+        if age < decay_ms / 256 {
+            return SCALE;
+        }
+        let (halvings, rest) = (age / decay_ms, age % decay_ms);
+        (decay_ms * SCALE / (decay_ms + rest)) >> halvings.min(HALVINGS_MAX)
     }
 }
 
@@ -71,6 +79,8 @@ const AT_SHIFT: u32 = 36;
 const AT_MASK: u64 = (1 << 28) - 1;
 const AHEAD_MS_MAX: u64 = 60_000;
 const SCALE: u64 = 1 << 16;
+/// Nothing of `SCALE` is left.
+const HALVINGS_MAX: u64 = 17;
 const DECAY_MS_MAX: u64 = 3_600_000;
 
 const _: () = assert!(STEPS_MAX < u64::MAX / SCALE / 2 && DECAY_MS_MAX < u64::MAX / SCALE / 2);

@@ -1,4 +1,5 @@
-//! Models of the word that all workers write: who ejects, and what a success beside it does.
+//! Models of the word that all workers write: who ejects, and what a success beside it does; and of the hand-over
+//! by which an entry comes to another instance.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ const NOW: u64 = 100_000;
 /// One entry: rows of all slots would be more than a model can hold.
 fn table() -> (Arc<Endpoints<1>>, EndpointIndex) {
     let endpoints = Arc::new(Endpoints::zeroed());
-    let index = endpoints.of(NameId::new(1).expect("not zero")).expect("there is room");
+    let index = endpoints.claim(&AuthorityWriter::new(), EndpointKey(1)).expect("there is room");
     (endpoints, index)
 }
 
@@ -55,28 +56,47 @@ fn a_success_beside_a_failure_comes_before_or_after_it() {
 }
 
 #[test]
-fn two_that_claim_an_entry_for_one_name_share_it() {
+fn whoever_finds_an_entry_finds_it_empty() {
     let seen = outcomes(|| {
-        let endpoints = Arc::new(Endpoints::<2>::zeroed());
-        let name = NameId::new(5).expect("not zero");
+        let (endpoints, index) = table();
+        let writer = AuthorityWriter::new();
+        endpoints.entry(index).latency.store(7);
+        assert!(endpoints.free(&writer, index));
         let other = Arc::clone(&endpoints);
-        let thread = ::loom::thread::spawn(move || other.of(name));
-        let own = endpoints.of(name);
-        own.is_some() && own == thread.join().expect("it does not panic")
+        let thread = ::loom::thread::spawn(move || {
+            other.find(EndpointKey(2)).map(|found| other.entry(found).latency.load())
+        });
+        endpoints.claim(&writer, EndpointKey(2)).expect("there is room");
+        thread.join().expect("it does not panic")
     });
-    assert_eq!(seen, BTreeSet::from([true]));
+    assert_eq!(seen, BTreeSet::from([None, Some(0)]));
 }
 
 #[test]
-fn two_names_never_share_an_entry() {
+fn an_entry_is_not_freed_before_the_last_result_of_who_knew_it() {
     let seen = outcomes(|| {
-        let endpoints = Arc::new(Endpoints::<2>::zeroed());
-        let [one, another] = [5, 7].map(|number| NameId::new(number).expect("not zero"));
-        let other = Arc::clone(&endpoints);
-        let thread = ::loom::thread::spawn(move || other.of(another));
-        let own = endpoints.of(one);
-        let others = thread.join().expect("it does not panic");
-        own.is_some() && others.is_some() && own != others
+        let (endpoints, index) = table();
+        let list = Arc::new(Word::zeroed());
+        let slot = WorkerSlot::new(0).expect("the first one");
+        let (worker, told) = (Arc::clone(&endpoints), Arc::clone(&list));
+        let thread = ::loom::thread::spawn(move || {
+            worker.in_flight_add(slot, index);
+            // The worker has a newer list, and the call to a gone instance goes on.
+            told.publish(2);
+            worker.record(index, Outcome::Success, 5, &RULES, NOW);
+            worker.in_flight_sub(slot, index);
+        });
+        let writer = AuthorityWriter::new();
+        let freed = list.observe() == 2 && endpoints.free(&writer, index);
+        if freed {
+            endpoints.claim(&writer, EndpointKey(2)).expect("there is room");
+        }
+        thread.join().expect("it does not panic");
+        (freed, endpoints.entry(index).latency.load() != 0)
     });
-    assert_eq!(seen, BTreeSet::from([true]));
+    assert_eq!(
+        seen,
+        BTreeSet::from([(false, true), (true, false)]),
+        "the next instance has figures of its own"
+    );
 }

@@ -18,12 +18,14 @@ const ENDPOINTS: usize = 8;
 
 fn table() -> (Box<Endpoints<ENDPOINTS>>, [EndpointIndex; 4]) {
     let endpoints = Box::new(Endpoints::<ENDPOINTS>::zeroed());
-    let indexes = [1, 2, 3, 4].map(|number| endpoints.of(name(number)).expect("there is room"));
+    let writer = AuthorityWriter::new();
+    let indexes = [1, 2, 3, 4].map(|number| endpoints.claim(&writer, key(number)).expect("there is room"));
     (endpoints, indexes)
 }
 
-fn name(number: u16) -> NameId {
-    NameId::new(number).expect("not zero")
+/// The key that stands in the table itself, so that a test can say where its entry is looked for.
+fn key(number: u64) -> EndpointKey {
+    EndpointKey(number)
 }
 
 fn slot(index: usize) -> WorkerSlot {
@@ -165,6 +167,18 @@ fn calls_spread_evenly_and_lean_to_the_faster_and_the_less_busy() {
 }
 
 #[test]
+fn a_difference_that_may_be_chance_makes_no_difference() {
+    let (endpoints, instances) = table();
+    let instances = &instances[..2];
+    for (latency_us, alike) in [(200, true), (2_100, true), (2_200, true), (2_201, false), (9_000, false)] {
+        endpoints.record(instances[0], Outcome::Success, 1_100, &RULES, NOW);
+        endpoints.record(instances[1], Outcome::Success, latency_us, &RULES, NOW);
+        let counts = spread(&endpoints, &all(instances), NOW);
+        assert_eq!(counts[0].abs_diff(counts[1]) < DRAWS / 20, alike, "{latency_us}: {counts:?}");
+    }
+}
+
+#[test]
 fn the_share_of_one_that_is_back_grows_linearly() {
     let (endpoints, instances) = table();
     let writer = AuthorityWriter::new();
@@ -195,6 +209,56 @@ fn one_that_is_called_although_it_is_ejected_is_called_in_full() {
     }
     let counts = spread(&endpoints, &all(&instances), NOW);
     assert!(counts.iter().all(|count| *count > DRAWS / 5), "{counts:?}");
+    let counts = spread(&endpoints, &all(&instances), NOW + 10_000);
+    assert!(counts.iter().all(|count| *count > DRAWS / 5), "nor is it new to its load then: {counts:?}");
+    let ejection = fail(&endpoints, instances[0], 3, NOW + 20_000).expect("it fails");
+    let returned = NOW + 20_000 + ejection.for_ms;
+    assert_eq!(
+        endpoints.view(instances[0], &RULES, returned + 2_000).share,
+        SHARE_FULL / 4,
+        "the next time it is"
+    );
+}
+
+#[test]
+fn one_that_was_down_is_not_ejected_for_what_was_before() {
+    let (endpoints, [index, ..]) = table();
+    let writer = AuthorityWriter::new();
+    endpoints.set_health(&writer, index, Health::Up, NOW);
+    fail(&endpoints, index, 3, NOW);
+    endpoints.set_health(&writer, index, Health::Up, NOW + 1);
+    assert!(endpoints.view(index, &RULES, NOW + 1).ejected_ms > 0, "its checks were good all the time");
+    endpoints.set_health(&writer, index, Health::Down, NOW + 2);
+    assert!(endpoints.view(index, &RULES, NOW + 2).ejected_ms > 0);
+    endpoints.set_health(&writer, index, Health::Up, NOW + 3);
+    let view = endpoints.view(index, &RULES, NOW + 3);
+    assert_eq!((view.ejected_ms, view.ejections, view.failures), (0, 0, 0));
+    assert!(view.share < SHARE_FULL, "but it starts slowly");
+}
+
+#[test]
+fn nothing_is_learnt_of_one_that_is_ejected() {
+    let (endpoints, [index, ..]) = table();
+    fail(&endpoints, index, 3, NOW);
+    endpoints.record(index, Outcome::Success, 5_000, &RULES, NOW + 1);
+    assert_eq!(endpoints.view(index, &RULES, NOW + 1).latency_us, 0, "that call was sent before");
+    endpoints.record(index, Outcome::Success, 5_000, &RULES, NOW + 10_000);
+    assert_eq!(endpoints.view(index, &RULES, NOW + 10_000).latency_us, 5_000);
+}
+
+#[test]
+fn those_that_are_down_do_not_count_when_too_many_are_ejected() {
+    let (endpoints, instances) = table();
+    let writer = AuthorityWriter::new();
+    for index in &instances[1..3] {
+        endpoints.set_health(&writer, *index, Health::Down, NOW);
+    }
+    fail(&endpoints, instances[3], 3, NOW);
+    let counts = spread(&endpoints, &all(&instances), NOW);
+    assert_eq!(counts, [DRAWS, 0, 0, 0], "one of two is not too many");
+    fail(&endpoints, instances[0], 3, NOW);
+    let counts = spread(&endpoints, &all(&instances), NOW);
+    assert_eq!(counts[1] + counts[2], 0, "both are, but nobody calls whom the checks find down: {counts:?}");
 }
 
 #[test]
@@ -219,7 +283,36 @@ fn latency_jumps_to_a_peak_and_falls_slowly() {
     assert!((1_000..2_000).contains(&at(NOW + 61_002)), "{}", at(NOW + 61_002));
     sample(90_000, NOW + 61_002);
     assert_eq!(at(NOW + 71_002), 45_000, "it falls while nobody calls");
+    assert_eq!(at(NOW + 81_002), 22_500, "by half in every τ");
+    assert_eq!(at(NOW + 91_002), 11_250);
     assert!(at(NOW + 100_000_000) > 0, "and stays known");
+}
+
+#[test]
+fn one_that_was_very_slow_once_is_tried_again_within_minutes() {
+    let (endpoints, instances) = table();
+    let instances = &instances[..2];
+    endpoints.record(instances[0], Outcome::Success, 30_000_000, &RULES, NOW);
+    let tried = (0..60).find(|tau| {
+        let now_ms = NOW + tau * RULES.decay_ms;
+        endpoints.record(instances[1], Outcome::Success, 2_000, &RULES, now_ms);
+        spread(&endpoints, &all(instances), now_ms)[0] > 0
+    });
+    // 30 s are 4 ms, which is about as fast as 2 ms, 7,500 times, and that is not quite 2^13.
+    assert_eq!(tried, Some(13));
+}
+
+#[test]
+fn failing_makes_nobody_known() {
+    let (endpoints, instances) = table();
+    endpoints.record(instances[0], Outcome::Failure, 10, &RULES, NOW);
+    assert_eq!(endpoints.view(instances[0], &RULES, NOW).latency_us, 0);
+    endpoints.record(instances[1], Outcome::Success, 2_000, &RULES, NOW);
+    let counts = spread(&endpoints, &all(&instances[..2]), NOW);
+    assert!(
+        counts[0].abs_diff(counts[1]) < DRAWS / 20,
+        "who fails at once is not the faster one: {counts:?}"
+    );
 }
 
 #[test]
@@ -298,19 +391,69 @@ fn every_word_is_legal_and_every_ejection_ends() {
 #[test]
 fn each_instance_has_an_entry_of_its_own_that_stays() {
     let (endpoints, instances) = table();
-    assert_eq!(endpoints.of(name(3)), Some(instances[2]));
+    let writer = AuthorityWriter::new();
+    assert_eq!(endpoints.claim(&writer, key(3)), Some(instances[2]));
     // Starts its search where another one stands.
-    let far = endpoints.of(name(3 + 8)).expect("there is room");
+    assert_eq!(endpoints.find(key(3 + 8)), None);
+    let far = endpoints.claim(&writer, key(3 + 8)).expect("there is room");
     assert!(!instances.contains(&far));
     let mut seen = Vec::new();
-    endpoints.each(|name, index| seen.push((name.number(), index)));
+    endpoints.each(|key, index| seen.push((key.0, index)));
     seen.sort_by_key(|entry| entry.0);
-    let numbers: Vec<u16> = seen.iter().map(|entry| entry.0).collect();
+    let numbers: Vec<u64> = seen.iter().map(|entry| entry.0).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 11]);
-    assert!(seen.iter().all(|(number, index)| endpoints.of(name(*number)) == Some(*index)));
+    assert!(seen.iter().all(|(number, index)| endpoints.find(key(*number)) == Some(*index)));
     for number in 100..103 {
-        assert!(endpoints.of(name(number)).is_some());
+        assert!(endpoints.claim(&writer, key(number)).is_some());
     }
-    assert_eq!(endpoints.of(name(200)), None, "the table is full");
-    assert_eq!(endpoints.of(name(11)), Some(far));
+    assert_eq!(endpoints.claim(&writer, key(200)), None, "the table is full");
+    assert_eq!(endpoints.find(key(11)), Some(far));
+}
+
+#[test]
+fn a_free_entry_is_claimed_anew_and_knows_nothing_of_before() {
+    let (endpoints, instances) = table();
+    let writer = AuthorityWriter::new();
+    let (gone, far) = (instances[2], endpoints.claim(&writer, key(3 + 8)).expect("there is room"));
+    endpoints.set_health(&writer, gone, Health::Down, NOW);
+    endpoints.record(gone, Outcome::Success, 5_000, &RULES, NOW);
+    fail(&endpoints, gone, 3, NOW);
+    endpoints.in_flight_add(slot(5), gone);
+    assert!(!endpoints.free(&writer, gone), "a call to it is in flight");
+    assert_eq!(endpoints.find(key(3)), Some(gone));
+    endpoints.in_flight_sub(slot(5), gone);
+    assert!(endpoints.free(&writer, gone));
+    assert_eq!(endpoints.find(key(3)), None);
+    assert_eq!(endpoints.find(key(3 + 8)), Some(far), "whoever stands behind it is still found");
+    assert_eq!(endpoints.claim(&writer, key(3 + 8)), Some(far), "and does not move");
+    assert_eq!(endpoints.claim(&writer, key(3 + 16)), Some(gone), "the first free place");
+    let view = endpoints.view(gone, &RULES, NOW);
+    assert_eq!((view.health, view.ejected_ms, view.failures), (Health::Unknown, 0, 0));
+    assert_eq!((view.latency_us, view.in_flight, view.share), (0, 0, SHARE_FULL));
+}
+
+#[test]
+fn addresses_that_come_and_go_never_fill_the_table() {
+    let endpoints = Box::new(Endpoints::<ENDPOINTS>::zeroed());
+    let (writer, service) = (AuthorityWriter::new(), NameId::new(9).expect("not zero"));
+    let of = |number: u16| EndpointKey::of(service, SocketAddr::from(([10, 0, 0, 1], number)));
+    let mut listed = None;
+    for number in 1..=20_000 {
+        let index = endpoints.claim(&writer, of(number)).expect("there always is room");
+        if let Some(before) = listed.replace(index) {
+            assert!(endpoints.free(&writer, before));
+        }
+    }
+}
+
+#[test]
+fn an_instance_is_a_service_at_an_address() {
+    let of = |service: u16, address: &str| {
+        let address = address.parse().expect("an address");
+        EndpointKey::of(NameId::new(service).expect("not zero"), address)
+    };
+    let same = of(1, "10.0.0.1:80");
+    assert_eq!(same, of(1, "10.0.0.1:80"));
+    let others = [of(2, "10.0.0.1:80"), of(1, "10.0.0.2:80"), of(1, "10.0.0.1:81"), of(1, "[a00:1::]:80")];
+    assert!(others.iter().all(|other| *other != same && other.0 != 0));
 }

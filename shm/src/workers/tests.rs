@@ -19,9 +19,11 @@ fn a_worker_is_known_by_pid_and_generation() {
     }
     block.beat(1234);
     block.set_public_keys(3);
-    assert_eq!((block.heartbeat_ms(), block.public_keys()), (1234, 3));
+    block.set_endpoint_set(4);
+    assert_eq!((block.heartbeat_ms(), block.public_keys(), block.endpoint_set()), (1234, 3, 4));
     block.begin(1, 8);
-    assert_eq!((block.heartbeat_ms(), block.public_keys()), (0, 0), "a successor begins with nothing");
+    let left = (block.heartbeat_ms(), block.public_keys(), block.endpoint_set());
+    assert_eq!(left, (0, 0, 0), "a successor begins with nothing");
 }
 
 #[test]

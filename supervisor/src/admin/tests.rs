@@ -3,6 +3,7 @@
 use super::sockets::tests::Directory;
 use super::sockets::{METRICS_SOCKET, bind_address, bind_socket};
 use super::*;
+use edge_worker::config::instances::InstanceSettings;
 use edge_worker::config::limits::Limits;
 use edge_worker::config::lookups::identity::{OutagePolicy, UserCheck, VenueAccessMode};
 use edge_worker::config::redis::ColdPolicy;
@@ -23,6 +24,7 @@ fn settings() -> WorkerSettings {
         environment: Environment::Test,
         log_level: telemetry::LogLevel::Info,
         io_driver: IoDriver::Auto,
+        instances: InstanceSettings::default(),
         services: Vec::new(),
         routes: Vec::new(),
         tokens: TokenSettings {
@@ -67,7 +69,7 @@ fn settings() -> WorkerSettings {
     }
 }
 
-fn current(metrics_enabled: bool) -> Current {
+fn current(metrics_enabled: bool, region: &'static SupervisorRegion) -> Current {
     let facts = Facts {
         version: "1.2.3".to_owned(),
         revision: "abc".to_owned(),
@@ -77,20 +79,22 @@ fn current(metrics_enabled: bool) -> Current {
         services: Vec::new(),
         follows_redis: false,
     };
-    Current { settings: settings(), facts, metrics_enabled }
+    let endpoints = Arc::new(Endpoints::new(&settings(), region));
+    Current { settings: settings(), facts, metrics_enabled, endpoints }
 }
 
 struct Bench {
-    region: SupervisorRegion,
+    region: &'static SupervisorRegion,
     admin: Arc<Admin>,
     address: SocketAddr,
     directory: Directory,
 }
 
 async fn bench(name: &str) -> Bench {
-    let region = SupervisorRegion::create().expect("a memfd can be made");
+    let region: &'static SupervisorRegion =
+        Box::leak(Box::new(SupervisorRegion::create().expect("a memfd can be made")));
     let spool = Spool::start(std::io::sink(), 1024).expect("a thread");
-    let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current(true)));
+    let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current(true, region)));
     let directory = Directory::new(name);
     let socket = bind_socket(directory.path(), METRICS_SOCKET).expect("the directory is ours");
     let listener = bind_address(([127, 0, 0, 1], 0).into()).await.expect("a free port");
@@ -190,7 +194,7 @@ async fn the_socket_serves_forwarded_scrapes_under_any_host_and_nothing_else() {
 #[tokio::test]
 async fn metrics_that_are_switched_off_are_not_found() {
     let bench = bench("off").await;
-    bench.admin.configured(current(false));
+    bench.admin.configured(current(false, bench.region));
     assert_eq!(bench.get("/metrics").await.0, 404);
     assert_eq!(bench.get("/live").await.0, 200);
 }

@@ -9,6 +9,8 @@ use crate::cluster::endpoint::EndpointFault;
 use crate::cluster::publisher::Publisher;
 use crate::cluster::reads::Reads;
 use crate::control::Answerer;
+use crate::endpoints::resolve::{Resolver, look_up};
+use crate::endpoints::{self, Endpoints};
 use crate::export::render::Facts;
 use crate::export::security_log::{About, SecurityLog};
 use crate::export::spool::Spool;
@@ -27,12 +29,11 @@ use crate::process::notify::{Notifier, NotifyEnvironment};
 use crate::process::plan::{Outcome, Policy};
 use crate::process::reactor::Reactor;
 use crate::process::reaper::Hooks;
-use crate::process::resolve;
 use crate::process::signals::Signals;
 use crate::process::spawn::{Fence, OWN_EXECUTABLE, Spawner};
 use edge_worker::clock;
 use edge_worker::config::problem::Problem;
-use edge_worker::config::{Loaded, Settings, Sources, SupervisorSettings};
+use edge_worker::config::{Loaded, Settings, Sources, SupervisorSettings, WorkerSettings};
 use edge_worker::telemetry::labels::RevocationSource;
 use edge_worker::telemetry::security_events::SecurityEvent;
 use shm::readiness::NodePhase;
@@ -157,10 +158,10 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
         settings.worker.headers.external_port = listeners.address().port();
     }
     let region = region()?;
-    resolve::resolve(&mut settings.worker.services).await;
     names::intern(region, &mut settings.worker).map_err(|fault| {
         StartFault::system("the configuration has too many names")(io::Error::other(fault))
     })?;
+    let endpoints = find_services(&mut settings.worker, region).await;
     let doors =
         Doors::open(supervisor).await.map_err(StartFault::system("the private address cannot be opened"))?;
     let policy = Policy::new(supervisor.drain_delay_ms, supervisor.shutdown_timeout_ms);
@@ -185,7 +186,8 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let owner = Owner::of_process();
     let control = Control::new(withdrawals.clone(), security.clone(), tenant_format, owner, circuits);
     let last = withdrawals.clone();
-    let answerer = Answerer::new(&settings, region, withdrawals, reads, (keys, wishes), security.clone())
+    let told = (keys, wishes, Arc::clone(&endpoints));
+    let answerer = Answerer::new(&settings, region, withdrawals, reads, told, security.clone())
         .map_err(|fault| StartFault::system("look-ups cannot be made")(io::Error::other(fault)))?;
     let answerer = Arc::new(answerer);
     drop(tokio::spawn(Arc::new(control).serve(doors.control)));
@@ -193,11 +195,24 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let redis = settings.supervisor.redis.as_ref();
     let redis =
         redis.map(|redis| Connection::new(redis, security.figures())).transpose().map_err(redis_fault)?;
-    look_on(settings, doors, region, spool.clone(), Rc::clone(&exporter), (workers, redis));
+    look_on(settings, doors, region, (spool.clone(), Rc::clone(&exporter)), (workers, redis), endpoints);
     let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks, answerer).run().await;
     hand_on(&last, &security).await;
     exporter.borrow_mut().finish();
     Ok(outcome)
+}
+
+/// Where the services are, now and from here on.
+async fn find_services(settings: &mut WorkerSettings, region: &'static SupervisorRegion) -> Arc<Endpoints> {
+    let services = &mut settings.services;
+    let mut resolver = Resolver::new(services, look_up);
+    resolver.round(services).await;
+    let services = services.clone();
+    let endpoints = Arc::new(Endpoints::new(settings, region));
+    let period = Duration::from_millis(settings.instances.resolve_ms);
+    drop(tokio::spawn(resolver.run(Arc::clone(&endpoints), services, period)));
+    drop(tokio::spawn(endpoints::watch::run(Arc::clone(&endpoints))));
+    endpoints
 }
 
 /// Gives the others what this node withdrew, and says how much they do not hear of: the outbox ends with the process.
@@ -260,9 +275,9 @@ fn look_on(
     settings: Settings,
     (address, socket): (TcpListener, UnixListener),
     region: &'static SupervisorRegion,
-    spool: Spool,
-    exporter: Rc<RefCell<Exporter>>,
+    (spool, exporter): (Spool, Rc<RefCell<Exporter>>),
     (workers, redis): (usize, Option<Connection>),
+    endpoints: Arc<Endpoints>,
 ) {
     let hash = blake3::hash(settings.print().as_bytes()).to_hex();
     let worker = settings.worker;
@@ -275,9 +290,10 @@ fn look_on(
         services: worker.services.iter().map(|service| service.name.clone()).collect(),
         follows_redis: redis.is_some(),
     };
-    let probed = Probed { services: worker.services.clone(), names: worker.names.services.clone(), redis };
+    let (services, names) = (worker.services.clone(), worker.names.services.clone());
+    let probed = Probed { services, names, endpoints: Arc::clone(&endpoints), redis };
     let metrics_enabled = settings.supervisor.metrics_enabled;
-    let current = Current { settings: worker, facts, metrics_enabled };
+    let current = Current { settings: worker, facts, metrics_enabled, endpoints };
     let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current));
     let board =
         Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() };

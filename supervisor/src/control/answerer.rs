@@ -14,6 +14,7 @@ use crate::cluster::durable::{Doubted, DurableKeys};
 use crate::cluster::event::{Event, TokenName};
 use crate::cluster::legacy::LegacyBlacklist;
 use crate::cluster::reads::Reads;
+use crate::endpoints::Endpoints;
 use crate::export::security_log::SecurityLog;
 use crate::identity::asker::Asker;
 use crate::identity::auth_service::AuthService;
@@ -30,6 +31,7 @@ use edge_worker::config::lookups::identity::IdentitySettings;
 use edge_worker::config::secret::Secret;
 use edge_worker::config::services::{Service, ServiceId};
 use edge_worker::control::asks::{Answer, Named, Person, Question, SightAnswer, Withdrawal};
+use edge_worker::control::endpoint_set::EndpointSet;
 use edge_worker::control::key_set::KeySet;
 use edge_worker::identity::digests::Digests;
 use edge_worker::identity::roles::RoleIds;
@@ -48,6 +50,7 @@ pub struct Answerer {
     withdrawals: Withdrawals,
     shared: Shared,
     keys: Arc<Keys>,
+    endpoints: Arc<Endpoints>,
     legacy: Option<LegacyBlacklist>,
     api_keys: Option<ApiKeys>,
     durable: Option<DurableKeys>,
@@ -82,7 +85,7 @@ impl Answerer {
         region: &'static SupervisorRegion,
         withdrawals: Withdrawals,
         reads: Reads,
-        (keys, wishes): (Arc<Keys>, Wishes),
+        (keys, wishes, endpoints): (Arc<Keys>, Wishes, Arc<Endpoints>),
         security: SecurityLog,
     ) -> Result<Answerer, AnswererFault> {
         let identity: &IdentitySettings = &settings.identity;
@@ -99,6 +102,7 @@ impl Answerer {
             withdrawals,
             shared: Shared::new(reads.shared),
             keys,
+            endpoints,
             legacy: reads.legacy,
             api_keys: reads.api_keys,
             durable: reads.durable,
@@ -117,6 +121,12 @@ impl Answerer {
     #[must_use]
     pub fn keys(&self) -> watch::Receiver<Arc<KeySet>> {
         self.keys.watch()
+    }
+
+    /// Where the services are, for the same.
+    #[must_use]
+    pub fn endpoints(&self) -> watch::Receiver<Arc<EndpointSet>> {
+        self.endpoints.watch()
     }
 
     pub async fn answer(&self, question: Question) -> Answer {

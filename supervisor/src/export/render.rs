@@ -3,6 +3,7 @@
 use super::process::{Usage, memory_limit_bytes, usage};
 use super::snapshot::{Distribution, Series, Snapshot, owned};
 use super::spool::Spool;
+use crate::endpoints::Seen;
 use edge_worker::clock;
 use edge_worker::http::header_rules::StrippedHeader;
 use edge_worker::pipeline::shedding;
@@ -12,6 +13,7 @@ use edge_worker::telemetry::labels::{
 use edge_worker::telemetry::metrics::{Definition, Kind, Metric, TABLE, Unit, Values};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
+use shm::endpoints::Health;
 use shm::names::{NameId, Names};
 use shm::readiness::{Check, State};
 use shm::workers::{Phase, WorkerBlock};
@@ -56,6 +58,7 @@ impl Scrape {
         shared: &'static Shared,
         facts: &Facts,
         spool: &Spool,
+        instances: &[Seen],
     ) -> Self {
         let snapshot = Snapshot::take(shared);
         let mut scrape = Scrape {
@@ -73,6 +76,7 @@ impl Scrape {
         scrape.derive_checks(authority, facts);
         scrape.derive_revocations(authority, facts);
         scrape.derive_circuits(authority, shared);
+        scrape.derive_instances(instances);
         scrape.derive(Metric::BuildInfo, &[&facts.version, &facts.revision], 1.0);
         scrape.derive(Metric::ConfigInfo, &[&facts.config_hash], 1.0);
         scrape.derive(Metric::ConfigLastReload, &[], facts.config_applied_ms as f64 / 1000.0);
@@ -142,6 +146,26 @@ impl Scrape {
                 self.derive(Metric::CircuitBreakerState, &[&name], f64::from(position as u8));
             }
         });
+    }
+
+    fn derive_instances(&mut self, instances: &[Seen]) {
+        for Seen { service, address, view } in instances {
+            let (Some(view), address) = (view, address.to_string()) else { continue };
+            let labels = [service.as_str(), &address];
+            let up = match view.health {
+                Health::Unknown => None,
+                Health::Up => Some(1.0),
+                Health::Down => Some(0.0),
+            };
+            if let Some(up) = up {
+                self.derive(Metric::InstanceUp, &labels, up);
+            }
+            self.derive(Metric::InstanceEjected, &labels, f64::from(u8::from(view.ejected_ms > 0)));
+            self.derive(Metric::InstanceInFlight, &labels, view.in_flight as f64);
+            if view.latency_us > 0 {
+                self.derive(Metric::InstanceLatency, &labels, view.latency_us as f64 / 1e6);
+            }
+        }
     }
 
     fn derive_revocations(&mut self, authority: &Authority, facts: &Facts) {

@@ -2,9 +2,12 @@
 
 use super::*;
 use edge_worker::config::bulkheads::Bulkhead;
+use edge_worker::config::instances::InstanceSettings;
 use edge_worker::config::services::{Criticality, Instance, SERVICES};
+use edge_worker::control::endpoint_set::Listed;
 use edge_worker::telemetry::metrics::Metric;
 use shm::SupervisorRegion;
+use shm::endpoints::Health;
 use shm::readiness::CheckState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -71,17 +74,25 @@ fn service(addresses: Vec<SocketAddr>) -> Service {
     }
 }
 
+fn board(region: &'static SupervisorRegion) -> Board<'static> {
+    Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() }
+}
+
+fn probed(region: &'static SupervisorRegion, services: &[Service]) -> Probed {
+    let names: Vec<u16> = (77..).take(services.len()).collect();
+    let endpoints = Arc::new(Endpoints::of(services, &names, InstanceSettings::default().rules(), region));
+    Probed { services: services.to_vec(), names, endpoints, redis: None }
+}
+
 /// Probes once and says what the region then holds of each service.
-async fn probe_once(region: &SupervisorRegion, services: &[Service]) -> Vec<CheckState> {
-    let board =
-        Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() };
-    let probed = Probed { services: services.to_vec(), names: vec![77], redis: None };
-    round(board, &probed).await;
+async fn probe_once(region: &'static SupervisorRegion, services: &[Service]) -> Vec<CheckState> {
+    let board = board(region);
+    round(board, &probed(region, services), &mut Streaks::default()).await;
     (0..services.len()).map(|index| board.readiness.state(Check::Service(index as u8))).collect()
 }
 
-fn region() -> SupervisorRegion {
-    SupervisorRegion::create().expect("a memfd can be made")
+fn region() -> &'static SupervisorRegion {
+    Box::leak(Box::new(SupervisorRegion::create().expect("a memfd can be made")))
 }
 
 #[tokio::test]
@@ -95,7 +106,7 @@ async fn any_status_below_500_is_reachable_and_nothing_else() {
         service(vec![nowhere().await]),
         service(Vec::new()),
     ];
-    let states = probe_once(&region(), &services).await;
+    let states = probe_once(region(), &services).await;
     let reachable: Vec<_> = states.iter().map(|check| check.state != State::Error).collect();
     assert_eq!(reachable, [true, true, false, false, false, false, false]);
     assert!(states.iter().all(|check| check.at_ms > 0));
@@ -104,7 +115,7 @@ async fn any_status_below_500_is_reachable_and_nothing_else() {
 #[tokio::test]
 async fn a_late_answer_is_slow_and_its_latency_is_kept() {
     let late = Behaviour::AnswersAfter(SLOW + Duration::from_millis(20), WELL);
-    let states = probe_once(&region(), &[service(vec![listen(late).await])]).await;
+    let states = probe_once(region(), &[service(vec![listen(late).await])]).await;
     assert_eq!(states[0].state, State::Slow);
     assert!(states[0].latency_us >= 120_000 - 16, "{:?}", states[0]);
 }
@@ -114,7 +125,7 @@ async fn a_silent_service_costs_one_timeout_for_all() {
     let silent = listen(Behaviour::Silent).await;
     let services = vec![service(vec![silent]), service(vec![silent])];
     let started = clock::now();
-    let states = probe_once(&region(), &services).await;
+    let states = probe_once(region(), &services).await;
     assert!(clock::now().since(started) < 2 * PROBE_TIMEOUT, "the probes run at the same time");
     assert!(states.iter().all(|check| check.state == State::Error));
 }
@@ -123,17 +134,45 @@ async fn a_silent_service_costs_one_timeout_for_all() {
 async fn one_good_instance_makes_a_service_reachable() {
     let addresses =
         vec![nowhere().await, listen(Behaviour::Silent).await, listen(Behaviour::Answers(WELL)).await];
-    let states = probe_once(&region(), &[service(addresses)]).await;
+    let states = probe_once(region(), &[service(addresses)]).await;
     assert_ne!(states[0].state, State::Error);
+}
+
+#[tokio::test]
+async fn each_instance_is_judged_by_its_own_checks() {
+    let region = region();
+    let (gone, well) = (nowhere().await, listen(Behaviour::Answers(WELL)).await);
+    let failing = listen(Behaviour::Answers(ILL)).await;
+    let probed = probed(region, &[service(vec![gone, well, failing, listen(Behaviour::Silent).await])]);
+    let set = Arc::clone(&probed.endpoints.watch().borrow());
+    let health = || -> Vec<Health> {
+        let found = |one: &Listed| probed.endpoints.find(0, one.address).expect("it has an entry");
+        set.services[0].iter().map(|one| region.shared().endpoints.health(found(one))).collect()
+    };
+    assert_eq!(health(), [Health::Unknown; 4]);
+    let mut streaks = Streaks::default();
+    round(board(region), &probed, &mut streaks).await;
+    assert_eq!(
+        health(),
+        [Health::Down, Health::Up, Health::Down, Health::Down],
+        "of new ones the first check counts"
+    );
+    let index = probed.endpoints.find(0, failing).expect("it has an entry");
+    region.shared().endpoints.set_health(region.writer(), index, Health::Up, 1);
+    streaks = Streaks::default();
+    round(board(region), &probed, &mut streaks).await;
+    assert_eq!(health()[2], Health::Up, "one failed check is not enough");
+    round(board(region), &probed, &mut streaks).await;
+    assert_eq!(health()[2], Health::Down);
+    assert_ne!(board(region).readiness.state(Check::Service(0)).state, State::Error, "one is well");
 }
 
 #[tokio::test]
 async fn the_loop_begins_at_once_and_knows_the_nodes_memory() {
     let region = region();
     let services = vec![service(vec![listen(Behaviour::Answers(WELL)).await])];
-    let all = Probed { services, names: vec![77], redis: None };
-    let board =
-        Board { readiness: &region.authority().readiness, writer: region.writer(), shared: region.shared() };
+    let all = probed(region, &services);
+    let board = board(region);
     let probed = async {
         while board.readiness.state(Check::Service(0)).state == State::Unknown {
             tokio::task::yield_now().await;
@@ -149,7 +188,7 @@ async fn the_loop_begins_at_once_and_knows_the_nodes_memory() {
 #[tokio::test]
 async fn every_probe_is_measured() {
     let region = region();
-    probe_once(&region, &[service(vec![listen(Behaviour::Answers(WELL)).await])]).await;
+    probe_once(region, &[service(vec![listen(Behaviour::Answers(WELL)).await])]).await;
     let mut measured = 0;
     region.shared().cumulative.each_histogram(|key, _, _, count| {
         assert_eq!((key.metric(), key.labels()), (Metric::HealthCheckDuration.number(), [77, 0, 0]));

@@ -41,6 +41,7 @@ pub fn reap(shared: &Shared, slot: WorkerSlot, hooks: &mut Hooks) -> Remains {
         connections: block.connections(),
         tokens_swept,
     };
+    shared.endpoints.clear(slot);
     block.clear();
     remains
 }

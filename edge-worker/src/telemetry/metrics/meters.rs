@@ -170,6 +170,14 @@ impl Meters {
         }
     }
 
+    /// An instance of the service with this index was ejected.
+    #[cold]
+    pub fn ejected(&self, service: usize) {
+        if let Some(service) = self.services.get(service) {
+            self.count(Metric::InstanceEjections, service.name, 0, 1);
+        }
+    }
+
     /// A call to the service with this index ran out of time.
     pub fn timeout(&self, service: usize, phase: Phase) {
         if let Some(service) = self.services.get(service) {

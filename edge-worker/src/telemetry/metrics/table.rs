@@ -17,6 +17,7 @@ const fn label(name: &'static str, values: Values) -> Label {
 const METHOD: Label = label("method", Values::Method);
 const PATH: Label = label("path", Values::Name(NameKind::Route));
 const SERVICE: Label = label("service", Values::Name(NameKind::Service));
+const INSTANCE: Label = label("instance", Values::Text);
 const REASON: Label = label("reason", Values::Reason);
 const CACHE: Label = label("cache", Values::Words(labels::Cache::WORDS));
 const WORKER: Label = label("worker", Values::Number);
@@ -490,6 +491,41 @@ pub const TABLE: &[Definition] = &[
         Counter,
         &[label("class", Values::Words(labels::SHED_CLASSES))],
         "Requests refused before anything was looked at, because the node had too much to do.",
+    ),
+    plain(
+        Metric::InstanceUp,
+        "gateway_instance_up",
+        Gauge,
+        &[SERVICE, INSTANCE],
+        "1 while the health checks of an instance succeed, 0 while they fail.",
+    ),
+    plain(
+        Metric::InstanceEjected,
+        "gateway_instance_ejected",
+        Gauge,
+        &[SERVICE, INSTANCE],
+        "1 while an instance is left out because calls to it failed.",
+    ),
+    plain(
+        Metric::InstanceInFlight,
+        "gateway_instance_requests_in_flight",
+        Gauge,
+        &[SERVICE, INSTANCE],
+        "Calls to an instance that all workers have in flight.",
+    ),
+    plain(
+        Metric::InstanceLatency,
+        "gateway_instance_latency_seconds",
+        Gauge,
+        &[SERVICE, INSTANCE],
+        "Moving average of the time until an answer begins, by which calls are spread. Absent while it is unknown.",
+    ),
+    plain(
+        Metric::InstanceEjections,
+        "gateway_instance_ejections_total",
+        Counter,
+        &[SERVICE],
+        "Instances that were ejected because calls to them failed.",
     ),
 ];
 

@@ -73,7 +73,10 @@ impl Model {
     fn check(&mut self, health: Health) {
         let up = health == Health::Up;
         match self.health {
-            Some(false) if up => self.came_up_ms = Some(self.now_ms),
+            Some(false) if up => {
+                self.came_up_ms = Some(self.now_ms);
+                (self.ejection, self.failed_in_a_row) = (None, 0);
+            }
             Some(true) if !up => self.came_up_ms = None,
             _ => {}
         }
@@ -168,10 +171,11 @@ fn of_every_small_set_somebody_may_be_called_and_nobody_without_need_who_is_not_
                     .collect();
                 assert!(!called.is_empty() && chosen < 1 << count);
                 let number_of = |kind| set.iter().filter(|own| **own == kind).count();
-                let too_many = number_of(Standing::Ejected) * 100 > set.len() * usize::from(percent);
+                let up = set.len() - number_of(Standing::Down);
+                let too_many = number_of(Standing::Ejected) * 100 > up * usize::from(percent);
                 let offered = |kind: &Standing| match kind {
                     Standing::Well => true,
-                    Standing::Ejected => too_many,
+                    Standing::Ejected => too_many || number_of(Standing::Well) == 0,
                     Standing::Down => false,
                 };
                 let expected: Vec<Standing> = set.iter().copied().filter(offered).collect();

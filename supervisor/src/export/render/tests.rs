@@ -53,7 +53,12 @@ impl Bench {
     }
 
     fn text(&self) -> String {
-        let scrape = Scrape::take(self.region.authority(), self.region.shared(), &self.facts, &self.spool);
+        self.text_with(&[])
+    }
+
+    fn text_with(&self, instances: &[Seen]) -> String {
+        let (authority, shared) = (self.region.authority(), self.region.shared());
+        let scrape = Scrape::take(authority, shared, &self.facts, &self.spool, instances);
         String::from_utf8(scrape.render()).expect("the text is UTF-8")
     }
 }
@@ -152,4 +157,44 @@ fn dropped_records_and_lines_are_counted() {
     let text = bench.text();
     has(&text, "gateway_journal_dropped_total 1");
     has(&text, "gateway_log_lines_dropped_total 3");
+}
+
+#[test]
+fn instances_are_shown_as_they_are_and_only_those_that_are_listed() {
+    let bench = Bench::new();
+    let view = |health, ejected_ms, latency_us| shm::endpoints::View {
+        health,
+        since_ms: 0,
+        ejected_ms,
+        ejections: 0,
+        failures: 0,
+        latency_us,
+        in_flight: 3,
+        share: 0,
+    };
+    let seen = |port, view| Seen { service: "venue".to_owned(), address: ([10, 0, 0, 1], port).into(), view };
+    let text = bench.text_with(&[
+        seen(1, Some(view(Health::Up, 0, 2_500))),
+        seen(2, Some(view(Health::Down, 9, 0))),
+        seen(3, Some(view(Health::Unknown, 0, 0))),
+        seen(4, None),
+    ]);
+    let named = |name: &str, port: u16| {
+        format!("gateway_instance_{name}{{service=\"venue\",instance=\"10.0.0.1:{port}\"}}")
+    };
+    for (name, port, value) in [
+        ("up", 1, "1"),
+        ("up", 2, "0"),
+        ("ejected", 1, "0"),
+        ("ejected", 2, "1"),
+        ("ejected", 3, "0"),
+        ("requests_in_flight", 1, "3"),
+        ("latency_seconds", 1, "0.0025"),
+    ] {
+        has(&text, &format!("{} {value}", named(name, port)));
+    }
+    for (name, port) in [("up", 3), ("latency_seconds", 2), ("ejected", 4)] {
+        assert!(!text.contains(&named(name, port)), "{name} {port}");
+    }
+    assert!(!bench.text().contains("gateway_instance_ejected"));
 }

@@ -4,6 +4,7 @@ use super::super::names;
 use super::{Hooks, Notifier, Reactor};
 use crate::cluster::reads::Reads;
 use crate::control::Answerer;
+use crate::endpoints::Endpoints;
 use crate::export::security_log::SecurityLog;
 use crate::keys::Keys;
 use crate::keys::remote::Wishes;
@@ -111,7 +112,8 @@ fn answerer(region: &'static SupervisorRegion) -> Answerer {
     let security = SecurityLog::new(region.shared());
     let withdrawals = Withdrawals::new(Mirror::new(region, &[7; 32], 30, security.clone()), None);
     let keys = Arc::new(Keys::new(&settings.worker.tokens, region).expect("usable keys"));
-    let keys = (keys, Wishes::default());
+    let endpoints = Arc::new(Endpoints::new(&settings.worker, region));
+    let keys = (keys, Wishes::default(), endpoints);
     Answerer::new(&settings, region, withdrawals, Reads::default(), keys, security)
         .expect("the services are configured")
 }

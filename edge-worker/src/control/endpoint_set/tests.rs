@@ -1,0 +1,59 @@
+//! Which addresses are listed, and how long the longest set is.
+
+use super::super::asks::{Said, decode, encode};
+use super::*;
+use crate::config::bulkheads::Bulkhead;
+use crate::config::services::{Criticality, Instance, SERVICES};
+use std::net::{Ipv6Addr, SocketAddrV6};
+
+fn service(instances: &[&[&str]]) -> Service {
+    let instance = |addresses: &&[&str]| Instance {
+        host: "h".to_owned(),
+        port: 1,
+        authority: "h:1".to_owned(),
+        addresses: addresses.iter().map(|address| address.parse().expect("an address")).collect(),
+    };
+    Service {
+        name: "auth".to_owned(),
+        instances: instances.iter().map(instance).collect(),
+        criticality: Criticality::Ready,
+        read_timeout_ms: 1,
+        write_timeout_ms: 1,
+        body_bytes_max: 1,
+        pool_idle_ms: 1,
+        health_path: "/health".to_owned(),
+        breaker: SERVICES[0].breaker,
+        bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
+    }
+}
+
+#[test]
+fn an_address_is_listed_once_for_the_first_instance_that_has_it() {
+    let twice = service(&[&["10.0.0.1:1", "10.0.0.2:1"], &["10.0.0.2:1", "10.0.0.3:1"], &[]]);
+    let (all, left_out) = listed(&twice);
+    let all: Vec<(u8, String)> =
+        all.iter().map(|listed| (listed.instance, listed.address.to_string())).collect();
+    let expected = [(0, "10.0.0.1:1"), (1, "10.0.0.2:1"), (1, "10.0.0.3:1")];
+    assert_eq!(all, expected.map(|(instance, address)| (instance, address.to_owned())));
+    assert_eq!(left_out, 0);
+    assert_eq!(listed(&service(&[])), (Vec::new(), 0));
+}
+
+#[test]
+fn of_too_many_addresses_every_instance_keeps_its_first() {
+    let many: Vec<String> = (0..40).map(|number| format!("10.0.1.{number}:1")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let (all, left_out) = listed(&service(&[&many, &["10.0.0.1:1"], &["10.0.0.2:1"]]));
+    assert_eq!((all.len(), left_out), (INSTANCES_MAX, 10));
+    assert!([1, 2].iter().all(|instance| all.iter().any(|listed| listed.instance == *instance)));
+}
+
+#[test]
+fn the_longest_set_fits_into_a_frame() {
+    let far = |port| SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from([0xfedc; 8]), port, 0, u32::MAX));
+    let full = |_: &_| (0..INSTANCES_MAX).map(|_| Listed { instance: 31, address: far(65_535) }).collect();
+    let set = EndpointSet { version: u64::MAX, services: SERVICES.iter().map(full).collect() };
+    let mut bytes = Vec::new();
+    assert!(encode(&Said::Endpoints(set.clone()), &mut bytes));
+    assert_eq!(decode::<Said>(&mut bytes), Ok(Some(Said::Endpoints(set))));
+}

@@ -1,0 +1,162 @@
+//! Where the instances of the services are: the set that all workers get, and the entries of the region that belong to
+//! it.
+//!
+//! An entry is claimed before anybody hears of its address, and freed when every worker has taken over a set
+//! without it.
+
+pub mod resolve;
+pub mod watch;
+
+use edge_worker::config::WorkerSettings;
+use edge_worker::config::services::Service;
+use edge_worker::control::endpoint_set::{EndpointSet, Listed, listed};
+use shm::SupervisorRegion;
+use shm::endpoints::{EndpointIndex, EndpointKey, Rules, View};
+use shm::names::NameId;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch::{Receiver, Sender, channel};
+
+/// The set that holds, and who is told of it. One a node.
+pub struct Endpoints {
+    /// Of the services, as in the log.
+    services: Vec<String>,
+    /// Their names in the region.
+    names: Vec<u16>,
+    rules: Rules,
+    published: Sender<Arc<EndpointSet>>,
+    region: &'static SupervisorRegion,
+}
+
+/// An endpoint as status pages and metrics see it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub service: String,
+    pub address: SocketAddr,
+    /// `None` if the region has no room for it.
+    pub view: Option<View>,
+}
+
+impl Endpoints {
+    /// The first set: the addresses that the settings have by now.
+    #[must_use]
+    pub fn new(settings: &WorkerSettings, region: &'static SupervisorRegion) -> Endpoints {
+        Endpoints::of(&settings.services, &settings.names.services, settings.instances.rules(), region)
+    }
+
+    /// Of services with these names in the region.
+    #[must_use]
+    pub fn of(
+        services: &[Service],
+        names: &[u16],
+        rules: Rules,
+        region: &'static SupervisorRegion,
+    ) -> Endpoints {
+        let (published, _) = channel(Arc::default());
+        let endpoints = Endpoints {
+            services: services.iter().map(|service| service.name.clone()).collect(),
+            names: names.to_vec(),
+            rules,
+            published,
+            region,
+        };
+        endpoints.publish(services);
+        endpoints
+    }
+
+    /// Sees the set that holds now, and every later one.
+    #[must_use]
+    pub fn watch(&self) -> Receiver<Arc<EndpointSet>> {
+        self.published.subscribe()
+    }
+
+    /// The services are where these say. Workers are told if that is new.
+    pub fn publish(&self, services: &[Service]) {
+        let old = Arc::clone(&self.published.borrow());
+        let (lists, left_out): (Vec<Vec<Listed>>, Vec<usize>) = services.iter().map(listed).unzip();
+        if old.version > 0 && old.services == lists {
+            return;
+        }
+        for (service, left_out) in self.services.iter().zip(left_out).filter(|(_, count)| *count > 0) {
+            tracing::warn!(service, left_out, "a service has more addresses than can be used");
+        }
+        let set = Arc::new(EndpointSet { version: old.version + 1, services: lists });
+        self.claim(&set);
+        if old.version > 0 {
+            self.log(&old, &set);
+        }
+        self.published.send_replace(set);
+    }
+
+    fn claim(&self, set: &EndpointSet) {
+        let mut homeless = 0;
+        set.each(&self.names, |_, _, key| {
+            let claimed = self.region.shared().endpoints.claim(self.region.writer(), key);
+            homeless += usize::from(claimed.is_none());
+        });
+        if homeless > 0 {
+            tracing::error!(homeless, "the table of instances is full; nothing is known of the rest");
+        }
+    }
+
+    /// What became of whose addresses.
+    fn log(&self, old: &EndpointSet, new: &EndpointSet) {
+        let none = Vec::new();
+        for (index, (service, list)) in self.services.iter().zip(&new.services).enumerate() {
+            let before = old.services.get(index).unwrap_or(&none);
+            let (added, gone) = (missing(list, before), missing(before, list));
+            if !(added.is_empty() && gone.is_empty()) {
+                tracing::info!(service, added, gone, "a service's addresses have changed");
+            }
+        }
+    }
+
+    /// Frees the entries of addresses that nobody lists any more, unless a call to one of them is still in flight: then
+    /// the next time. A worker that has not taken over the newest set may list any.
+    pub fn sweep(&self) {
+        let set = Arc::clone(&self.published.borrow());
+        let (shared, writer) = (self.region.shared(), self.region.writer());
+        if shared.workers.iter().any(|worker| worker.pid() != 0 && worker.endpoint_set() < set.version) {
+            return;
+        }
+        let mut kept: HashSet<EndpointKey> = HashSet::new();
+        set.each(&self.names, |_, _, key| kept.extend([key]));
+        let mut gone: Vec<EndpointIndex> = Vec::new();
+        shared.endpoints.each(|key, index| gone.extend((!kept.contains(&key)).then_some(index)));
+        for index in gone {
+            // In flight: it stays for the next sweep.
+            let _ = shared.endpoints.free(writer, index);
+        }
+    }
+
+    /// The entry of an address of the service with this index.
+    #[must_use]
+    pub fn find(&self, service: usize, address: SocketAddr) -> Option<EndpointIndex> {
+        let name = NameId::new(*self.names.get(service)?)?;
+        self.region.shared().endpoints.find(EndpointKey::of(name, address))
+    }
+
+    /// Everything that is known of the endpoints of the set.
+    #[must_use]
+    pub fn seen(&self, now_ms: u64) -> Vec<Seen> {
+        let (set, table) = (Arc::clone(&self.published.borrow()), &self.region.shared().endpoints);
+        let mut all = Vec::new();
+        set.each(&self.names, |service, listed, key| {
+            let service = self.services.get(service).cloned().unwrap_or_default();
+            let view = table.find(key).map(|index| table.view(index, &self.rules, now_ms));
+            all.push(Seen { service, address: listed.address, view });
+        });
+        all
+    }
+}
+
+/// Addresses of one list that another lacks.
+fn missing(list: &[Listed], other: &[Listed]) -> String {
+    let lacks = |one: &&Listed| other.iter().all(|listed| listed.address != one.address);
+    let addresses: Vec<String> = list.iter().filter(lacks).map(|one| one.address.to_string()).collect();
+    addresses.join(" ")
+}
+
+#[cfg(test)]
+mod tests;

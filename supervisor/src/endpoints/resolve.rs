@@ -1,0 +1,124 @@
+//! Turns the services' host names into addresses: once before workers start, then again and again, beside everything
+//! else.
+//!
+//! A name that cannot be resolved keeps the addresses that it had. A look-up that takes long goes on until it
+//! ends, and no second one is started beside it.
+
+use super::Endpoints;
+use edge_worker::config::services::{Instance, Service};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
+
+/// Time for all look-ups of a round together.
+const ROUND: Duration = Duration::from_secs(5);
+
+/// Looks up the hosts of the services. `look_up` asks the system but in tests.
+pub struct Resolver<L> {
+    look_up: L,
+    /// One an instance, in the order of the services.
+    hosts: Vec<Host>,
+}
+
+/// What is known of the look-ups of an instance's host.
+#[derive(Default)]
+struct Host {
+    running: Option<LookUp>,
+    /// Why the last one failed, and was told to have failed.
+    failing: Option<String>,
+}
+
+type LookUp = JoinHandle<io::Result<Vec<SocketAddr>>>;
+
+impl<L, F> Resolver<L>
+where
+    L: Fn(String, u16) -> F,
+    F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+{
+    #[must_use]
+    pub fn new(services: &[Service], look_up: L) -> Resolver<L> {
+        let hosts = services.iter().flat_map(|service| &service.instances).map(|_| Host::default());
+        Resolver { look_up, hosts: hosts.collect() }
+    }
+
+    /// Looks every host up and fills in what is found. A host that does not resolve in time is logged when that begins;
+    /// one without any address leaves its service answering 503, and all others work.
+    pub async fn round(&mut self, services: &mut [Service]) {
+        let deadline = Instant::now() + ROUND;
+        let instances = services.iter().flat_map(|service| &service.instances);
+        for (host, instance) in self.hosts.iter_mut().zip(instances) {
+            if host.running.is_none() {
+                let look_up = (self.look_up)(instance.host.clone(), instance.port);
+                host.running = Some(tokio::spawn(look_up));
+            }
+        }
+        let mut hosts = self.hosts.iter_mut();
+        for Service { name, instances, .. } in services {
+            for (instance, host) in instances.iter_mut().zip(&mut hosts) {
+                host.settle(name, instance, deadline).await;
+            }
+        }
+    }
+
+    /// Keeps the node's set of endpoints as new as the names are.
+    pub async fn run(mut self, endpoints: Arc<Endpoints>, mut services: Vec<Service>, period: Duration) {
+        let mut rounds = interval_at(Instant::now() + period, period);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            rounds.tick().await;
+            self.round(&mut services).await;
+            endpoints.publish(&services);
+            endpoints.sweep();
+        }
+    }
+}
+
+impl Host {
+    /// Waits for the look-up until `deadline`.
+    async fn settle(&mut self, service: &str, instance: &mut Instance, deadline: Instant) {
+        let Some(mut running) = self.running.take() else { return };
+        let reason = match timeout_at(deadline, &mut running).await {
+            Ok(Ok(Ok(mut addresses))) if !addresses.is_empty() => {
+                // Resolvers turn their answers round, and that is no change.
+                addresses.sort_unstable();
+                addresses.dedup();
+                instance.addresses = addresses;
+                if self.failing.take().is_some() {
+                    tracing::info!(service, host = instance.host, "a service's host can be resolved again");
+                }
+                return;
+            }
+            Ok(Ok(Ok(_))) => "no address".to_owned(),
+            Ok(Ok(Err(fault))) => fault.to_string(),
+            Ok(Err(fault)) => fault.to_string(),
+            Err(_) => {
+                self.running = Some(running);
+                "no answer in time".to_owned()
+            }
+        };
+        if self.failing.as_ref() != Some(&reason) {
+            let kept = instance.addresses.len();
+            let host = &instance.host;
+            tracing::warn!(service, host, reason, kept, "a service's host cannot be resolved");
+            self.failing = Some(reason);
+        }
+    }
+}
+
+/// By the system's resolver. An address stands for itself; brackets around IPv6 are those of the URL.
+///
+/// # Errors
+/// The system's.
+pub async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    Ok(tokio::net::lookup_host((bare, port)).await?.collect())
+}
+
+#[cfg(test)]
+mod tests;

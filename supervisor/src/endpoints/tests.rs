@@ -1,0 +1,90 @@
+//! What is published, claimed and freed.
+
+use super::*;
+use edge_worker::config::{Sources, load};
+use shm::WorkerSlot;
+
+/// A node whose first service is at these addresses, and nothing else anywhere.
+fn node(addresses: &[&str]) -> (Endpoints, Vec<Service>, &'static SupervisorRegion) {
+    let region: &'static SupervisorRegion =
+        Box::leak(Box::new(SupervisorRegion::create().expect("a memfd can be made")));
+    let key = include_str!("../../../tests/keys/current.public.pem");
+    let environment = [("NODE_ENV", "development"), ("JWT_PUBLIC_KEY", key)];
+    let environment = environment.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter();
+    let sources = Sources { environment: environment.collect(), ..Sources::default() };
+    let mut settings = load(&sources).expect("a valid configuration").settings.worker;
+    crate::process::names::intern(region, &mut settings).expect("there is room");
+    for service in &mut settings.services {
+        service.instances.iter_mut().for_each(|instance| instance.addresses.clear());
+    }
+    move_to(&mut settings.services, addresses);
+    (Endpoints::new(&settings, region), settings.services, region)
+}
+
+fn move_to(services: &mut [Service], addresses: &[&str]) {
+    let parsed = addresses.iter().map(|text| address(text));
+    services[0].instances[0].addresses = parsed.collect();
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+fn entries(region: &SupervisorRegion) -> usize {
+    let mut count = 0;
+    region.shared().endpoints.each(|_, _| count += 1);
+    count
+}
+
+#[test]
+fn only_a_change_makes_a_new_version_and_its_entries_are_there_first() {
+    let (endpoints, mut services, region) = node(&["10.0.0.1:1", "10.0.0.2:1"]);
+    let set = endpoints.watch();
+    assert_eq!((set.borrow().version, set.borrow().services[0].len(), entries(region)), (1, 2, 2));
+    endpoints.publish(&services);
+    assert_eq!(set.borrow().version, 1);
+    move_to(&mut services, &["10.0.0.2:1", "10.0.0.3:1"]);
+    endpoints.publish(&services);
+    assert_eq!((set.borrow().version, entries(region)), (2, 3));
+    assert!(endpoints.find(0, address("10.0.0.3:1")).is_some());
+    assert_eq!(endpoints.find(1, address("10.0.0.3:1")), None, "of another service");
+    let seen = endpoints.seen(1);
+    assert!(seen.len() == 2 && seen.iter().all(|one| one.service == "auth" && one.view.is_some()));
+}
+
+#[test]
+fn an_entry_is_freed_when_every_worker_knows_better_and_nobody_is_there_any_more() {
+    let (endpoints, mut services, region) = node(&["10.0.0.1:1"]);
+    let gone = endpoints.find(0, address("10.0.0.1:1")).expect("it was claimed");
+    let (shared, slots) = (region.shared(), [0, 5].map(|index| WorkerSlot::new(index).expect("small")));
+    for slot in slots {
+        shared.workers[slot.index()].begin(1, 1);
+        shared.workers[slot.index()].set_endpoint_set(1);
+    }
+    move_to(&mut services, &["10.0.0.9:1"]);
+    endpoints.publish(&services);
+    shared.workers[0].set_endpoint_set(2);
+    endpoints.sweep();
+    assert_eq!(entries(region), 2, "a worker may still call it");
+    shared.endpoints.in_flight_add(slots[1], gone);
+    shared.workers[5].set_endpoint_set(2);
+    endpoints.sweep();
+    assert_eq!(entries(region), 2, "a call to it is in flight");
+    shared.endpoints.in_flight_sub(slots[1], gone);
+    endpoints.sweep();
+    assert_eq!(entries(region), 1);
+    assert!(endpoints.find(0, address("10.0.0.9:1")).is_some());
+}
+
+#[test]
+fn a_worker_that_has_no_set_yet_holds_everything() {
+    let (endpoints, mut services, region) = node(&["10.0.0.1:1"]);
+    move_to(&mut services, &["10.0.0.2:1"]);
+    region.shared().workers[3].begin(1, 1);
+    endpoints.publish(&services);
+    endpoints.sweep();
+    assert_eq!(entries(region), 2);
+    region.shared().workers[3].clear();
+    endpoints.sweep();
+    assert_eq!(entries(region), 1, "a dead one holds nothing");
+}
