@@ -59,8 +59,8 @@ fuzz: ## Run every fuzz target for FUZZ_SECONDS; needs nightly and cargo-fuzz.
 mutants: ## Mutate the files that decide about access; every survivor needs a reason in .ci/mutants-accepted.
 	@.ci/mutants
 
-install-test-tools: ## Install what the tests need (redis-server), if this user may.
-	@.ci/install redis-server
+install-test-tools: ## Install what the tests need (redis-server, openssl), if this user may.
+	@.ci/install redis-server openssl
 
 install-tools: install-test-tools ## Install the tools of lint, coverage, fuzz and mutants.
 	@.ci/install cargo-deny cargo-tarpaulin cargo-mutants cargo-fuzz

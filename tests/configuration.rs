@@ -162,9 +162,20 @@ fn production_starts_and_looks_its_users_up() {
 }
 
 #[test]
-fn an_https_service_is_refused_until_tls_is_built() {
-    let finished = check().set("VENUE_SERVICE_URL", "https://venue.internal").finish();
-    finished.expect_code(78).expect_words(&["VENUE_SERVICE_URL", "https"]);
+fn services_over_tls_are_accepted_and_their_authorities_checked() {
+    let command = check().set("VENUE_SERVICE_URL", "https://venue.internal");
+    command.finish().expect_code(0);
+    let path = command.file("ca.pem", "no certificate at all");
+    let finished = command.set("UPSTREAM_CA_FILE", &path).finish();
+    finished.expect_code(78).expect_words(&["UPSTREAM_CA_FILE", "without a certificate", "in PEM"]);
+}
+
+#[test]
+fn production_may_require_tls_of_every_service() {
+    let finished = production().set("UPSTREAM_TLS_REQUIRED", "true").finish();
+    finished
+        .expect_code(78)
+        .expect_words(&["VENUE_SERVICE_URL", "is http while UPSTREAM_TLS_REQUIRED is true"]);
 }
 
 #[test]

@@ -5,6 +5,8 @@ pub mod wire;
 pub mod token;
 pub mod script;
 pub mod backend;
+pub mod authority;
+pub mod terminator;
 pub mod client;
 pub mod metrics;
 pub mod process;
@@ -12,6 +14,7 @@ pub mod edge;
 pub mod redis;
 pub mod cable;
 
+pub use authority::{Authority, Credentials};
 pub use backend::{Backend, Received};
 pub use cable::Cable;
 pub use client::{Client, Response};
@@ -20,6 +23,7 @@ pub use metrics::Metrics;
 pub use polling::{eventually, holds_within};
 pub use redis::RedisServer;
 pub use script::{Gate, Script, Step};
+pub use terminator::{Clients, Farewell, Terminator, Terms};
 pub use token::{Key, Token};
 
 #[cfg(test)]

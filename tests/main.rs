@@ -26,6 +26,7 @@ mod header_rules;
 mod wire_strictness;
 mod bodies;
 mod upstream_failures;
+mod upstream_tls;
 mod breakers;
 mod bulkheads;
 mod shedding;

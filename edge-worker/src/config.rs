@@ -24,6 +24,7 @@ pub mod shedding;
 pub mod headers;
 pub mod telemetry;
 pub mod redis;
+pub mod roots;
 pub mod lookups;
 pub mod announced;
 pub mod reference;
@@ -58,6 +59,9 @@ pub struct WorkerSettings {
     pub io_driver: IoDriver,
     pub services: Vec<services::Service>,
     pub instances: instances::InstanceSettings,
+    /// Who vouches for services over TLS: `UPSTREAM_CA_FILE`, and the system's roots once the supervisor has added
+    /// them.
+    pub roots: Vec<roots::Root>,
     pub routes: Vec<routes::Row>,
     pub tokens: tokens::TokenSettings,
     pub limits: limits::Limits,

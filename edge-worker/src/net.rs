@@ -2,6 +2,7 @@
 
 pub mod wheel;
 pub mod vigil;
+pub mod tls;
 pub mod io;
 pub mod join;
 pub mod guard;

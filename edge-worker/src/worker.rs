@@ -30,6 +30,7 @@ use crate::telemetry::metrics::Meters;
 use crate::upstream::connect::Upstreams;
 use crate::upstream::endpoint::Board;
 use crate::upstream::exchange::Means;
+use crate::upstream::security::Securities;
 use shm::journal::Journal;
 use shm::workers::{Driver as DriverCell, Phase, WorkerBlock};
 use shm::{Authority, Shared, WorkerRegion, WorkerSlot};
@@ -142,8 +143,11 @@ impl Worker {
         block.begin(std::process::id(), generation);
         let now = clock::now().millis();
         let board = Board { endpoints: &shared.endpoints, slot, rules: settings.instances.rules() };
+        let roots = std::mem::take(&mut settings.roots);
+        let securities = Securities::new(&settings.services, &roots).map_err(|fault| fault.to_string())?;
         let limits = &settings.limits;
-        let upstreams = Upstreams::new(board, &settings.local.metrics_socket, limits.pool_idle_max);
+        let socket = &settings.local.metrics_socket;
+        let upstreams = Upstreams::new(board, securities, socket, limits.pool_idle_max);
         let names = &settings.names.services;
         let circuits = Circuits::new(shared, &settings.services, &settings.routes, names);
         Ok(Worker {
@@ -268,9 +272,18 @@ impl Worker {
                 self.block.beat(now.millis().0);
                 self.meters.lookups_waiting(self.asks.waiting());
                 self.upstreams.sweep(&self.wheel);
+                self.complain();
                 self.vigils.look(io::is_reset, io::shut_both);
                 self.bulkheads.sweep(|client| self.load.cutting.get() || io::is_reset(client));
             }
+        }
+    }
+
+    /// Tells the supervisor what operators have to know; whether it listens changes nothing here.
+    fn complain(self: &Rc<Self>) {
+        for complaint in self.upstreams.handshakes.report(&self.meters) {
+            let worker = Rc::clone(self);
+            io::spawn(async move { drop(worker.ask(Question::Complaint { complaint }).await) });
         }
     }
 

@@ -18,4 +18,4 @@ pub mod outage;
 pub mod templates;
 
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod figures;
 pub mod cluster;
 pub mod mirror;
+pub mod line;
 pub mod keys;
 pub mod endpoints;
 pub mod probes;

@@ -7,6 +7,7 @@ use crate::cluster::connection::Connection;
 use crate::endpoints::Endpoints;
 use crate::export::process::resident_bytes;
 use crate::figures::Figures;
+use crate::line::{Line, Security, Verifier};
 use edge_worker::clock;
 use edge_worker::config::services::Service;
 use http_body_util::Empty;
@@ -20,7 +21,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use streak::Streak;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 /// Between the starts of two rounds.
@@ -49,6 +49,7 @@ pub struct Probed {
     pub endpoints: Arc<Endpoints>,
     /// A link of its own, so that a PING waits behind nothing; `None` while the node runs alone.
     pub redis: Option<Connection>,
+    pub verifier: Verifier,
 }
 
 /// How the last checks of each address went, by the place of its service.
@@ -92,10 +93,12 @@ pub async fn round(board: Board<'_>, probed: &Probed, streaks: &mut Streaks) {
         let check = Check::Service(index);
         for one in listed {
             let Some(instance) = service.instances.get(usize::from(one.instance)) else { continue };
+            let Some(security) = probed.verifier.security(&service.name, instance) else { continue };
             let (authority, path, address) =
                 (instance.authority.clone(), service.health_path.clone(), one.address);
             probes.spawn(async move {
-                let answered = tokio::time::timeout(PROBE_TIMEOUT, probe(address, authority, path)).await;
+                let answered =
+                    tokio::time::timeout(PROBE_TIMEOUT, probe((address, security), authority, path)).await;
                 let latency = answered.ok().and_then(Result::ok);
                 Found { check, address: Some(address), latency }
             });
@@ -189,9 +192,13 @@ enum ProbeFault {
 }
 
 /// One GET on a connection of its own. The answer's head is enough.
-async fn probe(address: SocketAddr, authority: String, path: String) -> Result<Duration, ProbeFault> {
+async fn probe(
+    (address, security): (SocketAddr, Security),
+    authority: String,
+    path: String,
+) -> Result<Duration, ProbeFault> {
     let started = clock::now();
-    let stream = TcpStream::connect(address).await?;
+    let stream = Line::open(address, &security).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = hyper::Request::get(path)
         .header(hyper::header::HOST, authority)

@@ -8,7 +8,7 @@ use super::routes::{Row, Target};
 use super::services::{Service, clamp_body};
 use super::{
     NameTable, Settings, UserSettings, WorkerSettings, announced, headers, instances, limits, lookups, redis,
-    routes, server, services, shedding, telemetry, tokens,
+    roots, routes, server, services, shedding, telemetry, tokens,
 };
 use std::path::PathBuf;
 
@@ -28,9 +28,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     let limits = limits::read(&mut lookup);
     let services = services::read(&mut lookup, environment);
     let instances = instances::read(&mut lookup);
+    let roots = roots::read(&mut lookup);
     let tokens = tokens::read(&mut lookup, environment);
     let headers = headers::read(&mut lookup, environment);
-    supervisor.remote_keys = tokens::key_url::read(&mut lookup, environment);
+    supervisor.remote_keys = tokens::key_url::read(&mut lookup, environment, &roots);
     supervisor.redis = redis::read(&mut lookup, environment);
     lookups::check(&mut lookup, environment);
     let identity = lookups::identity::read(&mut lookup, &tokens, environment.is_production());
@@ -44,6 +45,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         io_driver: server::io_driver(&lookup),
         services,
         instances,
+        roots,
         routes: rows,
         tokens,
         shedding: shedding::read(&mut lookup, &limits),

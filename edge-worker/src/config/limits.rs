@@ -65,6 +65,8 @@ pub const WORKERS_MAX: u64 = 32;
 pub const INSTANCES_MAX: usize = 32;
 /// Public keys, those of a JWKS included.
 pub const KEYS_MAX: usize = 32;
+/// Certificates in `UPSTREAM_CA_FILE`.
+pub const CERTIFICATES_MAX: usize = 512;
 /// The largest body cap that can be configured.
 pub const BODY_BYTES_CEILING: u64 = 16 * 1024 * 1024 * 1024;
 /// floodgate.toml, the environment file, a JWKS.

@@ -1,11 +1,13 @@
 //! The nineteen services: defaults as one table, and a service as configured.
 
 use super::bulkheads::{self, Bulkhead};
+use super::headers::Scheme;
 use super::host::{BaseUrl, entries};
 use super::lookup::Lookup;
 use super::rule::Rule;
 use super::settings::Setting;
 use super::{Environment, limits};
+use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -47,6 +49,8 @@ pub struct Service {
 /// One base URL of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
+    /// `Https` is TLS with the host's name in the certificate.
+    pub scheme: Scheme,
     pub host: String,
     pub port: u16,
     /// `host[:port]` as it is sent in `Host`.
@@ -271,14 +275,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         "UPSTREAM_TLS_REQUIRED",
         "upstream.tls_required",
         Rule::Flag,
-        "true refuses http to services in production; TLS to services is not built yet",
+        "true refuses http to services in production",
     )
     .preset("false"),
     Setting::new(
         "UPSTREAM_CA_FILE",
         "upstream.ca_file",
         Rule::Path,
-        "Certificate authorities in PEM that vouch for JWKS_URI, beside the system's; TLS to services is not built yet",
+        "Certificate authorities in PEM that vouch for services and JWKS_URI, beside the system's",
     ),
     Setting::new(
         "CIRCUIT_BREAKER_ERROR_THRESHOLD",
@@ -395,13 +399,12 @@ fn instances(lookup: &mut Lookup, environment: Environment, defaults: &ServiceDe
         lookup.preset(&variable, &format!("http://127.0.0.1:{}", defaults.development_port));
     }
     lookup.require(&variable, "only development has a default", "set the base URL of the service");
-    if lookup.flag("UPSTREAM_TLS_REQUIRED") && environment.is_production() && lookup.is_set(&variable) {
-        let what = "is http while UPSTREAM_TLS_REQUIRED is true, and TLS to services is not built yet";
-        lookup.problem(&variable, what, "set UPSTREAM_TLS_REQUIRED to false on a private network");
-    }
     let urls = lookup.text(&variable).unwrap_or_default();
     let all: Vec<Instance> =
         entries(urls).filter_map(|entry| BaseUrl::parse(entry).ok()).map(instance).collect();
+    for (instance, number) in all.iter().zip(1..) {
+        check_security(lookup, environment, &variable, (instance, number));
+    }
     let repeats =
         all.iter().enumerate().any(|(index, one)| all.iter().skip(index + 1).any(|other| other == one));
     if repeats {
@@ -410,9 +413,31 @@ fn instances(lookup: &mut Lookup, environment: Environment, defaults: &ServiceDe
     all
 }
 
+/// Over TLS where it has to be, and with a host that a certificate can name.
+fn check_security(
+    lookup: &mut Lookup,
+    environment: Environment,
+    variable: &str,
+    (instance, number): (&Instance, usize),
+) {
+    if instance.scheme == Scheme::Https {
+        if ServerName::try_from(instance.host.as_str()).is_err() {
+            let what = format!("URL {number} has a host that no certificate can name");
+            lookup.problem(variable, what, "use a DNS name or an address");
+        }
+    } else if lookup.flag("UPSTREAM_TLS_REQUIRED") && environment.is_production() {
+        let what = format!("URL {number} is http while UPSTREAM_TLS_REQUIRED is true");
+        lookup.problem(
+            variable,
+            what,
+            "write https, or set UPSTREAM_TLS_REQUIRED to false on a private network",
+        );
+    }
+}
+
 fn instance(url: BaseUrl) -> Instance {
     let addresses = url.address().map(|address| SocketAddr::new(address, url.port)).into_iter().collect();
-    Instance { authority: url.authority(), addresses, port: url.port, host: url.host }
+    Instance { scheme: url.scheme, authority: url.authority(), addresses, port: url.port, host: url.host }
 }
 
 const TIMEOUT_MS_MAX: u64 = 600_000;

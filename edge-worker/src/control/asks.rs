@@ -48,6 +48,23 @@ pub enum Question {
     Revoked { token: Named, tenant: String, subject: String, issued_at: UnixSeconds },
     /// Not a question: a token may be proven by a key that the node does not have yet. The set comes before the answer.
     Keys,
+    /// Not a question: what an operator has to know and only a worker sees.
+    Complaint { complaint: Complaint },
+}
+
+/// What a worker complains about, at most now and then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Complaint {
+    /// No TLS with an instance of a service.
+    Handshake {
+        service: String,
+        /// `host[:port]`.
+        instance: String,
+        reason: String,
+        /// Since the last complaint about the instance, this one included.
+        times: u64,
+    },
 }
 
 /// What is withdrawn.
@@ -112,6 +129,8 @@ pub enum Answer {
     Revoked(RevokedAnswer),
     /// The set of keys is as new as it may be.
     Keys,
+    /// The operator was told.
+    Noted,
     /// The supervisor has as many asks as it can take.
     Overloaded,
 }
@@ -216,8 +235,18 @@ pub enum Unanswered {
 }
 
 /// `question` of `gateway_lookups_total`, by [`Question::number`].
-pub const QUESTIONS: &[&str] =
-    &["user", "venue_access", "withdraw", "venue_list", "first_sight", "api_key", "keys", "token", "revoked"];
+pub const QUESTIONS: &[&str] = &[
+    "user",
+    "venue_access",
+    "withdraw",
+    "venue_list",
+    "first_sight",
+    "api_key",
+    "keys",
+    "token",
+    "revoked",
+    "complaint",
+];
 
 impl Question {
     /// The number of its kind, which is stored in the region: kinds are appended, never renumbered.
@@ -233,6 +262,7 @@ impl Question {
             Self::Keys => 6,
             Self::Token { .. } => 7,
             Self::Revoked { .. } => 8,
+            Self::Complaint { .. } => 9,
         }
     }
 
@@ -243,7 +273,7 @@ impl Question {
         match self {
             Self::User { .. } | Self::Token { .. } | Self::Keys => 5_250,
             Self::VenueAccess { .. } | Self::VenueList { .. } => 3_250,
-            Self::Withdraw { .. } => 1_000,
+            Self::Withdraw { .. } | Self::Complaint { .. } => 1_000,
             // The mirror serves without it, so nobody waits for long.
             Self::FirstSight { .. } => 300,
             Self::ApiKey { .. } | Self::Revoked { .. } => 1_000,

@@ -6,6 +6,10 @@
 //! (`guard.rs`); the fall-back from io_uring to epoll is made here, because the runtime's own does not
 //! notice a ring that cannot be allocated.
 
+mod secured;
+
+pub use secured::SecureFault;
+
 use super::wheel::{Reason, Timer, Wheel};
 use crate::config::IoDriver;
 use crate::config::limits::ACCEPTS_IN_FLIGHT;
@@ -17,6 +21,7 @@ use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags};
+use secured::Secured;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -104,6 +109,8 @@ pub async fn sleep(duration: Duration) {
 /// A connected socket with its two places in the wheel, one a direction: a client may be late with its body
 /// while it reads its answer too slowly.
 pub struct Stream {
+    /// What its bytes mean, if they are TLS. Dropped first: it says goodbye on the socket.
+    secured: Option<Box<Secured>>,
     read: ReadHalf,
     write: WriteHalf,
     fd: RawFd,
@@ -129,12 +136,14 @@ pub struct Sides<'s> {
 }
 
 pub struct Reader<'s> {
+    secured: Option<&'s Secured>,
     half: &'s mut ReadHalf,
     fd: RawFd,
     timer: &'s Timer<RawFd>,
 }
 
 pub struct Writer<'s> {
+    secured: Option<&'s Secured>,
     half: &'s mut WriteHalf,
     fd: RawFd,
     timer: &'s Timer<RawFd>,
@@ -154,7 +163,7 @@ impl Stream {
     }
 
     fn timed(read: ReadHalf, write: WriteHalf, fd: RawFd, wheel: &Rc<SocketWheel>) -> Self {
-        Stream { read, write, fd, read_timer: wheel.timer(fd), write_timer: wheel.timer(fd) }
+        Stream { secured: None, read, write, fd, read_timer: wheel.timer(fd), write_timer: wheel.timer(fd) }
     }
 
     /// Connects to a service. A connect may be abandoned: the runtime then closes its socket.
@@ -192,9 +201,10 @@ impl Stream {
 
     /// Both directions at once.
     pub fn sides(&mut self) -> Sides<'_> {
+        let secured = self.secured.as_deref();
         Sides {
-            reader: Reader { half: &mut self.read, fd: self.fd, timer: &self.read_timer },
-            writer: Writer { half: &mut self.write, fd: self.fd, timer: &self.write_timer },
+            reader: Reader { secured, half: &mut self.read, fd: self.fd, timer: &self.read_timer },
+            writer: Writer { secured, half: &mut self.write, fd: self.fd, timer: &self.write_timer },
         }
     }
 
@@ -231,9 +241,13 @@ impl Stream {
         self.fd
     }
 
-    /// True while nothing has arrived on an idle connection: neither bytes nor an end (400 ns).
+    /// True while nothing has arrived on an idle connection that its next reader would take for its own: neither
+    /// bytes nor an end (400 ns).
     #[must_use]
     pub fn is_quiet(&self) -> bool {
+        if let Some(secured) = &self.secured {
+            return secured.is_quiet();
+        }
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
         recv(self.fd, &mut [0], flags) == Err(nix::errno::Errno::EAGAIN)
     }
@@ -257,6 +271,12 @@ impl<'s> Reader<'s> {
         self.timer.arm(reason, within_ms);
         let filled = buffer.len();
         debug_assert!(filled < buffer.capacity() && most > 0, "a read needs room");
+        if let Some(secured) = self.secured {
+            // Boxed, so that connections without TLS need no room for it.
+            let (buffer, end) = Box::pin(self.read_secured(secured, buffer, most)).await;
+            self.timer.disarm();
+            return Filled { buffer, end };
+        }
         let end = buffer.capacity().min(filled.saturating_add(most));
         let room = buffer.slice_mut(filled..end);
         let (result, room) = match self.half {
@@ -321,8 +341,13 @@ impl Writer<'_> {
         within_ms: u64,
     ) -> (io::Result<usize>, Vec<u8>) {
         let start = start.min(buffer.len());
-        let part = buffer.slice(start..);
         self.timer.arm(Reason::Write, within_ms);
+        if let Some(secured) = self.secured {
+            let result = Box::pin(self.write_secured(secured, &buffer, start)).await;
+            self.timer.disarm();
+            return (result, buffer);
+        }
+        let part = buffer.slice(start..);
         let (result, part) = match self.half {
             WriteHalf::Tcp(half) => half.write_all(part).await,
             WriteHalf::Unix(half) => half.write_all(part).await,

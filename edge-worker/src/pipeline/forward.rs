@@ -238,9 +238,12 @@ fn outcome(exchanged: &Exchanged) -> Downstream {
         (End::ClientGone { .. } | End::Cut { by: Party::Client, .. }, _) => Downstream::Aborted,
         (End::Cut { by: Party::Service, .. }, _) => Downstream::Reset,
         (End::Complete { .. }, Some(status)) => Downstream::Status(status),
-        (End::Refused(Rejection::UpstreamRefused | Rejection::UpstreamUnresolved), _) => {
-            Downstream::ConnectError
-        }
+        (
+            End::Refused(
+                Rejection::UpstreamRefused | Rejection::UpstreamUnresolved | Rejection::UpstreamInsecure,
+            ),
+            _,
+        ) => Downstream::ConnectError,
         (End::Refused(Rejection::UpstreamTimeout), _) => Downstream::Timeout,
         (End::Refused(Rejection::UpstreamReset | Rejection::UpstreamGarbage), _) => Downstream::Reset,
         // The client's own body was the reason.

@@ -41,6 +41,8 @@ pub enum Rejection {
     Internal,
     UpstreamRefused,
     UpstreamUnresolved,
+    /// No connection over TLS: nothing of the request was sent.
+    UpstreamInsecure,
     UpstreamGarbage,
     UpstreamReset,
     UpstreamTimeout,
@@ -242,6 +244,7 @@ impl Rejection {
             Self::UpstreamUnresolved => {
                 unavailable("The service is not reachable.", 5, Service, "unresolved")
             }
+            Self::UpstreamInsecure => bad_gateway("No secure connection to the service.", "tls"),
             Self::UpstreamGarbage => bad_gateway("The service sent an invalid answer.", "garbage"),
             Self::UpstreamReset => bad_gateway("The service closed the connection.", "reset"),
             Self::UpstreamTimeout => row(

@@ -325,6 +325,7 @@ impl Reason {
             Rejection::CircuitOpen { .. } => 28,
             Rejection::ServiceFull => 29,
             Rejection::Shed => 30,
+            Rejection::UpstreamInsecure => 31,
         })
     }
 
@@ -396,6 +397,7 @@ impl Reason {
             28 => Rejection::CircuitOpen { retry_after_s: 1 },
             29 => Rejection::ServiceFull,
             30 => Rejection::Shed,
+            31 => Rejection::UpstreamInsecure,
             _ => return None,
         })
     }

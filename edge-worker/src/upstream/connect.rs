@@ -2,12 +2,15 @@
 //! deadline.
 
 use super::endpoint::{Board, Endpoint, Visit};
+use super::handshakes::Handshakes;
 use super::pool::Pool;
+use super::security::{Securities, Security};
 use crate::clock::Nanos;
 use crate::config::limits::CONNECT_TIMEOUT_MS;
 use crate::config::services::{Service, ServiceId};
 use crate::control::endpoint_set::{EndpointSet, Listed};
-use crate::net::io::{SocketWheel, Stream};
+use crate::net::io::{SecureFault, SocketWheel, Stream};
+use crate::net::tls::Handshake;
 use crate::telemetry::metrics::Meters;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -29,6 +32,8 @@ pub struct Upstreams {
     scrape: PathBuf,
     idle_max: usize,
     random: RefCell<SmallRng>,
+    securities: Securities,
+    pub handshakes: Handshakes,
 }
 
 /// The endpoints of a service.
@@ -61,13 +66,15 @@ pub struct Connected {
 pub enum ConnectFault {
     Refused,
     Unresolved,
+    /// No TLS with it.
+    Insecure,
     TimedOut,
 }
 
 impl Upstreams {
     /// Knows no endpoint yet; see [`Upstreams::adopt`].
     #[must_use]
-    pub fn new(board: Board, scrape: &Path, idle_max: usize) -> Self {
+    pub fn new(board: Board, securities: Securities, scrape: &Path, idle_max: usize) -> Self {
         Upstreams {
             groups: RefCell::default(),
             set: RefCell::default(),
@@ -75,6 +82,8 @@ impl Upstreams {
             scrape: scrape.to_owned(),
             idle_max,
             random: RefCell::new(SmallRng::from_rng(&mut rand::rng())),
+            securities,
+            handshakes: Handshakes::default(),
         }
     }
 
@@ -118,6 +127,7 @@ impl Upstreams {
         key: Option<EndpointKey>,
     ) -> Option<Rc<Endpoint>> {
         let authority = &service.instances.get(usize::from(listed.instance))?.authority;
+        let security = self.securities.of(id, listed.instance)?;
         let is_it = |endpoint: &&&Rc<Endpoint>| {
             endpoint.service == id && endpoint.address == listed.address && endpoint.authority == *authority
         };
@@ -127,6 +137,7 @@ impl Upstreams {
                     service: id,
                     address: listed.address,
                     authority: authority.clone(),
+                    security,
                     index: Cell::new(None),
                     pool: Pool::default(),
                     listed: Cell::new(true),
@@ -208,7 +219,7 @@ impl Upstreams {
         match destination {
             Destination::Service(_) => {
                 let endpoint = endpoint.ok_or(ConnectFault::Unresolved)?;
-                let stream = Stream::connect(endpoint.address, within, wheel).await?;
+                let stream = self.reach(endpoint, within, wheel).await?;
                 Ok(Connected { stream, reused: false, endpoint: Some(Rc::clone(endpoint)) })
             }
             Destination::Supervisor => {
@@ -216,6 +227,28 @@ impl Upstreams {
                 Ok(Connected { stream, reused: false, endpoint: None })
             }
         }
+    }
+
+    async fn reach(
+        &self,
+        endpoint: &Endpoint,
+        within: Duration,
+        wheel: &Rc<SocketWheel>,
+    ) -> Result<Stream, ConnectFault> {
+        let Security::Tls { trust, grievance } = &*endpoint.security else {
+            return Ok(Stream::connect(endpoint.address, within, wheel).await?);
+        };
+        let fault = match Stream::connect_secured(endpoint.address, within, wheel, trust).await {
+            Ok((stream, end)) => {
+                self.handshakes.count(endpoint.service, end);
+                return Ok(stream);
+            }
+            Err(SecureFault::Connect(error)) => return Err(error.into()),
+            Err(SecureFault::Handshake(fault)) => fault,
+        };
+        let instance = (endpoint.service, endpoint.authority());
+        self.handshakes.failed(wheel.now(), instance, grievance, &fault);
+        Err(if fault.end == Handshake::Late { ConnectFault::TimedOut } else { ConnectFault::Insecure })
     }
 
     /// Gives a connection back after a clean exchange.

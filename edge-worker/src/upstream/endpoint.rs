@@ -1,6 +1,7 @@
 //! An instance of a service at one of its addresses, as this worker calls it.
 
 use super::pool::Pool;
+use super::security::Security;
 use crate::clock::{self, Nanos};
 use crate::config::services::ServiceId;
 use crate::pipeline::circuit;
@@ -11,6 +12,7 @@ use shm::breakers::Outcome;
 use shm::endpoints::{EndpointIndex, Endpoints, Rules};
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// See the file's head. One that newer addresses replaced lives until its last exchange ends.
@@ -18,6 +20,7 @@ pub struct Endpoint {
     pub(super) service: ServiceId,
     pub(super) address: SocketAddr,
     pub(super) authority: String,
+    pub(super) security: Rc<Security>,
     /// Where the region keeps what is known of it. A full table knows nothing, and it is called all the same.
     pub(super) index: Cell<Option<EndpointIndex>>,
     pub(super) pool: Pool,

@@ -425,6 +425,7 @@ impl From<ConnectFault> for Rejection {
         match fault {
             ConnectFault::Refused => Self::UpstreamRefused,
             ConnectFault::Unresolved => Self::UpstreamUnresolved,
+            ConnectFault::Insecure => Self::UpstreamInsecure,
             ConnectFault::TimedOut => Self::UpstreamTimeout,
         }
     }

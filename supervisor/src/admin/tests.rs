@@ -25,6 +25,7 @@ fn settings() -> WorkerSettings {
         log_level: telemetry::LogLevel::Info,
         io_driver: IoDriver::Auto,
         instances: InstanceSettings::default(),
+        roots: Vec::new(),
         services: Vec::new(),
         routes: Vec::new(),
         tokens: TokenSettings {

@@ -18,6 +18,7 @@ use crate::export::{self, Exporter};
 use crate::keys::fetch::Fetcher;
 use crate::keys::remote::{self, Wishes};
 use crate::keys::{Keys, reload};
+use crate::line::{self, Verifier};
 use crate::mirror::{self, Mirror, Withdrawals};
 use crate::probes::{self, Board, Probed};
 use crate::process::handover;
@@ -158,6 +159,7 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
         settings.worker.headers.external_port = listeners.address().port();
     }
     let region = region()?;
+    line::complete_roots(&settings.worker.services, &mut settings.worker.roots);
     names::intern(region, &mut settings.worker).map_err(|fault| {
         StartFault::system("the configuration has too many names")(io::Error::other(fault))
     })?;
@@ -192,10 +194,13 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let answerer = Arc::new(answerer);
     drop(tokio::spawn(Arc::new(control).serve(doors.control)));
     let doors = (doors.listener, doors.socket);
+    let verifier = Verifier::new(&settings.worker.roots)
+        .map_err(|fault| StartFault::system("TLS cannot be used")(io::Error::other(fault)))?;
     let redis = settings.supervisor.redis.as_ref();
     let redis =
         redis.map(|redis| Connection::new(redis, security.figures())).transpose().map_err(redis_fault)?;
-    look_on(settings, doors, region, (spool.clone(), Rc::clone(&exporter)), (workers, redis), endpoints);
+    let own = (Rc::clone(&exporter), verifier);
+    look_on(settings, doors, region, (spool.clone(), own), (workers, redis), endpoints);
     let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks, answerer).run().await;
     hand_on(&last, &security).await;
     exporter.borrow_mut().finish();
@@ -275,7 +280,7 @@ fn look_on(
     settings: Settings,
     (address, socket): (TcpListener, UnixListener),
     region: &'static SupervisorRegion,
-    (spool, exporter): (Spool, Rc<RefCell<Exporter>>),
+    (spool, (exporter, verifier)): (Spool, (Rc<RefCell<Exporter>>, Verifier)),
     (workers, redis): (usize, Option<Connection>),
     endpoints: Arc<Endpoints>,
 ) {
@@ -291,7 +296,7 @@ fn look_on(
         follows_redis: redis.is_some(),
     };
     let (services, names) = (worker.services.clone(), worker.names.services.clone());
-    let probed = Probed { services, names, endpoints: Arc::clone(&endpoints), redis };
+    let probed = Probed { services, names, endpoints: Arc::clone(&endpoints), redis, verifier };
     let metrics_enabled = settings.supervisor.metrics_enabled;
     let current = Current { settings: worker, facts, metrics_enabled, endpoints };
     let admin = Arc::new(Admin::new(region.authority(), region.shared(), spool, current));

@@ -23,6 +23,7 @@ use crate::identity::service_jwt::Unable;
 use crate::identity::venue_service::VenueService;
 use crate::keys::Keys;
 use crate::keys::remote::Wishes;
+use crate::line::Verifier;
 use crate::mirror::Withdrawals;
 use edge_worker::clock::{self, UnixSeconds};
 use edge_worker::config::NameTable;
@@ -30,7 +31,7 @@ use edge_worker::config::Settings;
 use edge_worker::config::lookups::identity::IdentitySettings;
 use edge_worker::config::secret::Secret;
 use edge_worker::config::services::{Service, ServiceId};
-use edge_worker::control::asks::{Answer, Named, Person, Question, SightAnswer, Withdrawal};
+use edge_worker::control::asks::{Answer, Complaint, Named, Person, Question, SightAnswer, Withdrawal};
 use edge_worker::control::endpoint_set::EndpointSet;
 use edge_worker::control::key_set::KeySet;
 use edge_worker::identity::digests::Digests;
@@ -71,6 +72,8 @@ pub enum AnswererFault {
     Unable(#[from] Unable),
     #[error("the service {0} is not configured")]
     NoService(&'static str),
+    #[error("TLS cannot be used: {0}")]
+    Tls(#[from] rustls::Error),
     #[error("the names of the roles are not in the region")]
     RolesUnnamed,
 }
@@ -95,9 +98,11 @@ impl Answerer {
             let id = ServiceId::find(name).ok_or(AnswererFault::NoService(name))?;
             Circuit::new(region.shared(), worker, id).ok_or(AnswererFault::NoService(name))
         };
+        let asked = |name| service(&worker.services, name);
+        let verifier = Verifier::new(&worker.roots)?;
         Ok(Answerer {
-            auth: AuthService::new(service(&worker.services, "auth")?, identity, circuit("auth")?)?,
-            venue: VenueService::new(service(&worker.services, "venue")?, identity, circuit("venue")?),
+            auth: AuthService::new(asked("auth")?, identity, &verifier, circuit("auth")?)?,
+            venue: VenueService::new(asked("venue")?, identity, &verifier, circuit("venue")?),
             region,
             withdrawals,
             shared: Shared::new(reads.shared),
@@ -146,6 +151,10 @@ impl Answerer {
                 self.wishes.fetch().await;
                 Answer::Keys
             }
+            Question::Complaint { complaint } => {
+                pass_on(&complaint);
+                Answer::Noted
+            }
             Question::VenueList { user, bearer } => Answer::VenueList(self.list(user, bearer).await),
             Question::FirstSight { token, bearer, expires_at } => {
                 Answer::FirstSight(self.first_sight(named(token), bearer, expires_at).await)
@@ -189,6 +198,12 @@ impl Answerer {
             Err(_) => SightAnswer::Outage,
         }
     }
+}
+
+/// Tells the operator what only a worker has seen.
+fn pass_on(complaint: &Complaint) {
+    let Complaint::Handshake { service, instance, reason, times } = complaint;
+    tracing::warn!(service, instance, reason, times, "TLS with a service failed; nothing was sent to it");
 }
 
 fn named(token: Named) -> TokenName {

@@ -9,6 +9,7 @@ use super::patience::Patience;
 use super::service_jwt::Unable;
 use super::single_flight::{InFlight, SingleFlight};
 use super::templates;
+use crate::line::Verifier;
 use edge_worker::config::lookups::identity::IdentitySettings;
 use edge_worker::config::secret::Secret;
 use edge_worker::config::services::{Service, ServiceId};
@@ -96,10 +97,11 @@ impl AuthService {
     pub fn new(
         service: &Service,
         settings: &IdentitySettings,
+        verifier: &Verifier,
         circuit: Circuit,
     ) -> Result<AuthService, Unable> {
         let id = ServiceId::find("auth").expect("the table of services has it");
-        Self::with_patience(Caller::new(id, service, circuit), settings, Patience::USER)
+        Self::with_patience(Caller::new(id, service, verifier, circuit), settings, Patience::USER)
     }
 
     fn with_patience(

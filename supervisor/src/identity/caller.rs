@@ -6,21 +6,25 @@ use super::circuit::Circuit;
 use super::credential::{Credential, Subject};
 use super::outage::{Alarm, Outage, Why};
 use super::patience::{Failure, FailureKind, Patience};
+use crate::line::{Line, Security, Verifier};
 use edge_worker::config::services::{Service, ServiceId};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use shm::breakers::Outcome;
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// Within an attempt's time, so that an instance that is gone counts as unconnected, not as slow.
+/// TCP and TLS together. Within an attempt's time, so that an instance that is gone counts as unconnected, not as slow.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// Longer answers to questions about one thing are not read.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -39,8 +43,8 @@ const _: () = assert!(CONNECT_TIMEOUT.as_millis() < Patience::VENUE.attempt.as_m
 pub struct Caller {
     id: ServiceId,
     name: String,
-    endpoints: Vec<Endpoint>,
-    pool: Pool<HttpConnector, Full<Bytes>>,
+    endpoints: Arc<[Endpoint]>,
+    pool: Pool<Connector, Full<Bytes>>,
     circuit: Circuit,
     state: Mutex<Changing>,
 }
@@ -49,7 +53,13 @@ pub struct Caller {
 struct Endpoint {
     address: SocketAddr,
     authority: HeaderValue,
+    security: Security,
 }
+
+/// Connects to an endpoint by its place among them: two that share an address may have to prove different names, so
+/// an address must not decide whose connection is used again.
+#[derive(Clone)]
+struct Connector(Arc<[Endpoint]>);
 
 struct Changing {
     /// Which endpoint is next.
@@ -98,31 +108,25 @@ impl Question {
 impl Caller {
     /// `service` with its addresses resolved. Connections are made when they are needed.
     #[must_use]
-    pub fn new(id: ServiceId, service: &Service, circuit: Circuit) -> Caller {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
+    pub fn new(id: ServiceId, service: &Service, verifier: &Verifier, circuit: Circuit) -> Caller {
+        let endpoints = service.instances.iter().flat_map(|instance| {
+            let authority = HeaderValue::from_str(&instance.authority).ok();
+            let called = authority.zip(verifier.security(&service.name, instance));
+            let endpoint = move |address| {
+                called.clone().map(|(authority, security)| Endpoint { address, authority, security })
+            };
+            instance.addresses.iter().copied().filter_map(endpoint)
+        });
+        let endpoints: Arc<[Endpoint]> = endpoints.collect();
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_millis(service.pool_idle_ms))
             .pool_max_idle_per_host(POOL_IDLE_MAX)
             .http1_max_buf_size(HEAD_BYTES_MAX)
             .http1_max_headers(HEADERS_MAX)
-            .build(connector);
-        let endpoints = service.instances.iter().flat_map(|instance| {
-            let authority = HeaderValue::from_str(&instance.authority).ok();
-            let endpoint = move |address| authority.clone().map(|authority| Endpoint { address, authority });
-            instance.addresses.iter().copied().filter_map(endpoint)
-        });
+            .build(Connector(Arc::clone(&endpoints)));
         let changing = Changing { turn: 0, alarmed: None };
-        Caller {
-            id,
-            name: service.name.clone(),
-            endpoints: endpoints.collect(),
-            pool,
-            circuit,
-            state: Mutex::new(changing),
-        }
+        Caller { id, name: service.name.clone(), endpoints, pool, circuit, state: Mutex::new(changing) }
     }
 
     /// Asks until there is an answer or patience ends.
@@ -145,8 +149,8 @@ impl Caller {
     }
 
     async fn attempt(&self, question: &Question, until: Instant) -> Result<Answer, Failure> {
-        let endpoint = self.endpoint().ok_or_else(|| last(Why::Unresolved.into()))?;
-        let request = self.request(question, endpoint).map_err(last)?;
+        let (place, endpoint) = self.endpoint().ok_or_else(|| last(Why::Unresolved.into()))?;
+        let request = self.request(question, place, endpoint).map_err(last)?;
         let held = self.circuit.admit().ok_or_else(|| last(Why::CircuitOpen.into()))?;
         let result = match timeout_at(until, self.exchange(request, question.answer_bytes_max)).await {
             Ok(result) => result,
@@ -161,16 +165,21 @@ impl Caller {
     }
 
     /// Instances take turns, so that a repeated question goes to another one.
-    fn endpoint(&self) -> Option<&Endpoint> {
+    fn endpoint(&self) -> Option<(usize, &Endpoint)> {
         let mut state = self.lock();
         let turn = state.turn.checked_rem(self.endpoints.len())?;
         state.turn = turn + 1;
-        self.endpoints.get(turn)
+        Some((turn, self.endpoints.get(turn)?))
     }
 
-    fn request(&self, question: &Question, endpoint: &Endpoint) -> Result<Request<Full<Bytes>>, Outage> {
+    fn request(
+        &self,
+        question: &Question,
+        place: usize,
+        endpoint: &Endpoint,
+    ) -> Result<Request<Full<Bytes>>, Outage> {
         let Question { method, target, body, .. } = question;
-        let uri = format!("http://{}{target}", endpoint.address);
+        let uri = format!("http://{place}{target}");
         let uri: Uri = uri.parse().map_err(|_| Why::Unaskable)?;
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = method.clone();
@@ -204,6 +213,26 @@ impl Caller {
 
     fn lock(&self) -> MutexGuard<'_, Changing> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = TokioIo<Line>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Line>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let place = uri.host().and_then(|place| place.parse::<usize>().ok());
+        let called = place.and_then(|place| self.0.get(place));
+        let called = called.map(|endpoint| (endpoint.address, endpoint.security.clone()));
+        Box::pin(async move {
+            let (address, security) = called.ok_or(io::ErrorKind::NotFound)?;
+            Ok(TokioIo::new(timeout(CONNECT_TIMEOUT, Line::open(address, &security)).await??))
+        })
     }
 }
 

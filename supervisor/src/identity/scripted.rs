@@ -1,6 +1,8 @@
 //! Services for tests: real listeners on loopback that answer what a script says and remember what they were asked.
 
+use crate::line::Verifier;
 use edge_worker::config::bulkheads::Bulkhead;
+use edge_worker::config::headers::Scheme;
 use edge_worker::config::lookups::identity::{
     CredentialMode, IdentitySettings, OutagePolicy, UserCheck, VenueAccessMode,
 };
@@ -154,8 +156,14 @@ async fn read_request(stream: &mut TcpStream) -> Option<Seen> {
     Some(seen)
 }
 
-pub(super) fn service(addresses: Vec<SocketAddr>) -> Service {
+/// Verifies nobody, since there is nobody who could vouch.
+pub(super) fn nobody() -> Verifier {
+    Verifier::new(&[]).expect("the provider has every version")
+}
+
+pub(crate) fn service(addresses: Vec<SocketAddr>) -> Service {
     let instance = Instance {
+        scheme: Scheme::Http,
         host: "service.internal".to_owned(),
         port: 3001,
         authority: "service.internal:3001".to_owned(),

@@ -9,6 +9,7 @@ use super::outage::{Outage, Why};
 use super::patience::Patience;
 use super::single_flight::{InFlight, SingleFlight};
 use super::templates;
+use crate::line::Verifier;
 use edge_worker::config::lookups::identity::{IdentitySettings, VenueAccessMode};
 use edge_worker::config::secret::Secret;
 use edge_worker::config::services::{Service, ServiceId};
@@ -88,9 +89,14 @@ pub enum ListAnswer {
 impl VenueService {
     /// `service` is venue-service with its addresses resolved.
     #[must_use]
-    pub fn new(service: &Service, settings: &IdentitySettings, circuit: Circuit) -> VenueService {
+    pub fn new(
+        service: &Service,
+        settings: &IdentitySettings,
+        verifier: &Verifier,
+        circuit: Circuit,
+    ) -> VenueService {
         let id = ServiceId::find("venue").expect("the table of services has it");
-        Self::with_patience(Caller::new(id, service, circuit), settings, Patience::VENUE)
+        Self::with_patience(Caller::new(id, service, verifier, circuit), settings, Patience::VENUE)
     }
 
     fn with_patience(caller: Caller, settings: &IdentitySettings, patience: Patience) -> VenueService {

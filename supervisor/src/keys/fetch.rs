@@ -1,6 +1,7 @@
 //! One fetch of the document that `JWKS_URI` names: bounded in time and bytes, certificates verified, redirects not
 //! followed.
 
+use crate::line::{Verifier, system_roots};
 use edge_worker::config::headers::Scheme;
 use edge_worker::config::tokens::key_url::{KeyUrl, RemoteKeys};
 use http_body_util::{BodyExt, Empty, Limited};
@@ -8,12 +9,8 @@ use hyper::Response;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONNECTION, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -61,8 +58,6 @@ pub enum FetchFault {
 /// Why an address cannot be fetched from at all.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
-    #[error("UPSTREAM_CA_FILE holds a certificate that cannot be read")]
-    Authorities,
     #[error("the host of JWKS_URI is no name for a certificate")]
     Name(#[from] InvalidDnsNameError),
     #[error("TLS cannot be used: {0}")]
@@ -78,7 +73,9 @@ impl Fetcher {
             Scheme::Http => None,
             Scheme::Https => {
                 let name = ServerName::try_from(url.base.host.clone())?;
-                Some((connector(settings.authorities.as_deref())?, name))
+                let mut roots = settings.roots.clone();
+                roots.extend(system_roots());
+                Some((Verifier::new(&roots)?.connector(), name))
             }
         };
         Ok(Fetcher { url, tls })
@@ -156,23 +153,6 @@ fn max_age(control: &str) -> Option<Duration> {
         let seconds = seconds.trim().trim_matches('"').parse().ok()?;
         name.trim().eq_ignore_ascii_case("max-age").then(|| Duration::from_secs(seconds))
     })
-}
-
-/// Trusts the system's authorities and those of `UPSTREAM_CA_FILE`. There is no way to trust anybody.
-fn connector(authorities: Option<&str>) -> Result<TlsConnector, TlsFault> {
-    let mut roots = RootCertStore::empty();
-    // Some systems have none, or damaged ones: what is left decides.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for certificate in CertificateDer::pem_slice_iter(authorities.unwrap_or_default().as_bytes()) {
-        let certificate = certificate.map_err(|_| TlsFault::Authorities)?;
-        roots.add(certificate).map_err(|_| TlsFault::Authorities)?;
-    }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 #[cfg(test)]

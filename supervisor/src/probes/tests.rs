@@ -2,6 +2,7 @@
 
 use super::*;
 use edge_worker::config::bulkheads::Bulkhead;
+use edge_worker::config::headers::Scheme;
 use edge_worker::config::instances::InstanceSettings;
 use edge_worker::config::services::{Criticality, Instance, SERVICES};
 use edge_worker::control::endpoint_set::Listed;
@@ -58,8 +59,13 @@ async fn nowhere() -> SocketAddr {
 }
 
 fn service(addresses: Vec<SocketAddr>) -> Service {
-    let instance =
-        Instance { host: "localhost".to_owned(), port: 1, authority: "localhost:1".to_owned(), addresses };
+    let instance = Instance {
+        scheme: Scheme::Http,
+        host: "localhost".to_owned(),
+        port: 1,
+        authority: "localhost:1".to_owned(),
+        addresses,
+    };
     Service {
         name: "venue".to_owned(),
         instances: vec![instance],
@@ -81,7 +87,8 @@ fn board(region: &'static SupervisorRegion) -> Board<'static> {
 fn probed(region: &'static SupervisorRegion, services: &[Service]) -> Probed {
     let names: Vec<u16> = (77..).take(services.len()).collect();
     let endpoints = Arc::new(Endpoints::of(services, &names, InstanceSettings::default().rules(), region));
-    Probed { services: services.to_vec(), names, endpoints, redis: None }
+    let verifier = Verifier::new(&[]).expect("the provider has every version");
+    Probed { services: services.to_vec(), names, endpoints, redis: None, verifier }
 }
 
 /// Probes once and says what the region then holds of each service.

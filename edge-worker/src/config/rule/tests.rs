@@ -97,24 +97,19 @@ fn a_list_names_the_entry_that_is_wrong() {
 
 #[test]
 fn instances() {
-    let text = "a comma separated list of base URLs: http, host, optional port, nothing else";
-    assert_rule(Rule::Instances, text, &["http://a", "http://a:1, http://b:2"], &["", "http://a/x"]);
+    let text = "a comma separated list of base URLs: http or https, host, optional port, nothing else";
+    assert_rule(Rule::Instances, text, &["http://a", "http://a:1, https://b:2"], &["", "https://a/x"]);
     let many = vec!["http://a"; 33].join(",");
     for (value, what, remedy) in [
         (
             "http://a,http://b/x",
             "URL 2 holds a path, query or fragment",
-            "write http://host:port, several instances separated by commas",
-        ),
-        (
-            "https://a",
-            "URL 1 is https, and TLS to services is not built yet",
-            "use http on a private network",
+            "write http://host:port or https://host:port, several instances separated by commas",
         ),
         (
             many.as_str(),
             "lists 33 instances, not 1 to 32",
-            "write http://host:port, several instances separated by commas",
+            "write http://host:port or https://host:port, several instances separated by commas",
         ),
     ] {
         let complaint = Rule::Instances.check(value).expect_err(value);

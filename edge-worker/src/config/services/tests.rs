@@ -1,6 +1,7 @@
 //! URLs, deadlines, caps and health paths of the services.
 
 use super::{Breaker, Criticality, SERVICES, Service, ServiceDefaults, ServiceId};
+use crate::config::headers::Scheme;
 use crate::config::sample::{self, Changes, DEVELOPMENT, PRODUCTION, RANDOM, assert_problems};
 
 fn service(base: Changes<'_>, name: &str, changes: Changes<'_>) -> Service {
@@ -56,7 +57,7 @@ fn other_environments_need_every_url() {
 
 #[test]
 fn wrong_urls_are_problems() {
-    let write = "write http://host:port, several instances separated by commas";
+    let write = "write http://host:port or https://host:port, several instances separated by commas";
     assert_problems(
         DEVELOPMENT,
         &[
@@ -74,8 +75,8 @@ fn wrong_urls_are_problems() {
             ("AUTH_SERVICE_URL", "http://a,http://A:80", "lists one instance twice; remove the repetition"),
             (
                 "FILE_SERVICE_URL",
-                "https://files",
-                "URL 1 is https, and TLS to services is not built yet; use http on a private network",
+                "http://files,https://0x1",
+                "URL 2 has a host that no certificate can name; use a DNS name or an address",
             ),
             (
                 "UPSTREAM_TOKEN_MODE_ORDER",
@@ -95,10 +96,30 @@ fn wrong_urls_are_problems() {
 #[test]
 fn production_with_required_tls_refuses_http() {
     let all = sample::problems(PRODUCTION, &[("UPSTREAM_TLS_REQUIRED", "true")]);
-    let what = "is http while UPSTREAM_TLS_REQUIRED is true, and TLS to services is not built yet";
-    assert_eq!(all.len(), 19);
-    assert!(all.iter().all(|problem| problem.contains(what)), "{all:?}");
+    let what = "URL 1 is http while UPSTREAM_TLS_REQUIRED is true; \
+                write https, or set UPSTREAM_TLS_REQUIRED to false on a private network";
+    assert_eq!(all.len(), 20, "one of them has two instances");
+    assert_eq!(all.iter().filter(|problem| problem.contains(what)).count(), 19, "{all:?}");
+    assert!(all.iter().any(|problem| problem.starts_with("SCANNING_SERVICE_URL: URL 2 is http")), "{all:?}");
     assert_eq!(sample::problems(DEVELOPMENT, &[("UPSTREAM_TLS_REQUIRED", "true")]), [""; 0]);
+}
+
+#[test]
+fn an_instance_over_tls_stands_beside_one_without() {
+    let urls = [("ORDER_SERVICE_URL", "https://order.internal,https://[fd00::1]:8443,http://order.internal")];
+    let order = service(DEVELOPMENT, "order", &urls);
+    let seen: Vec<_> = order
+        .instances
+        .iter()
+        .map(|instance| (instance.scheme, instance.authority.as_str(), instance.port))
+        .collect();
+    let expected = [
+        (Scheme::Https, "order.internal", 443),
+        (Scheme::Https, "[fd00::1]:8443", 8443),
+        (Scheme::Http, "order.internal", 80),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(order.instances[1].host, "fd00::1", "as a certificate names it");
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! `JWKS_URI`, taken apart.
 
 use crate::config::Environment;
-use crate::config::environment::read_text;
 use crate::config::headers::{Scheme, forbid};
 use crate::config::host::BaseUrl;
-use crate::config::limits::CONFIGURATION_FILE_BYTES_MAX;
 use crate::config::lookup::Lookup;
-use std::path::Path;
+use crate::config::roots::Root;
 
 /// Where public keys are fetched from: https, or http to this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +18,8 @@ pub struct KeyUrl {
 #[derive(Clone, Debug)]
 pub struct RemoteKeys {
     pub url: KeyUrl,
-    /// `UPSTREAM_CA_FILE` in PEM: certificate authorities beside the system's.
-    pub authorities: Option<String>,
+    /// `UPSTREAM_CA_FILE`: certificate authorities beside the system's.
+    pub roots: Vec<Root>,
 }
 
 impl KeyUrl {
@@ -40,26 +38,17 @@ impl KeyUrl {
 }
 
 /// The address and who vouches for it; `None` if keys come from files alone.
-pub(in crate::config) fn read(lookup: &mut Lookup, environment: Environment) -> Option<RemoteKeys> {
+pub(in crate::config) fn read(
+    lookup: &mut Lookup,
+    environment: Environment,
+    roots: &[Root],
+) -> Option<RemoteKeys> {
     let url = lookup.text("JWKS_URI").and_then(KeyUrl::parse)?;
     if url.base.scheme == Scheme::Http {
         let what = "is not https, so whoever holds the port decides which tokens are accepted";
         forbid(lookup, environment.is_production(), "JWKS_URI", what, "use https");
     }
-    let authorities = authorities(lookup);
-    Some(RemoteKeys { url, authorities })
-}
-
-fn authorities(lookup: &mut Lookup) -> Option<String> {
-    let name = "UPSTREAM_CA_FILE";
-    let path = lookup.text(name)?.to_owned();
-    let remedy = "name a file of certificates in PEM";
-    match read_text(Path::new(&path), CONFIGURATION_FILE_BYTES_MAX) {
-        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
-        Ok(_) => lookup.refuse(name, "names a file without a certificate", remedy),
-        Err(what) => lookup.refuse(name, format!("names a file that {what}"), remedy),
-    }
-    None
+    Some(RemoteKeys { url, roots: roots.to_vec() })
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 use super::super::asks::{Said, decode, encode};
 use super::*;
 use crate::config::bulkheads::Bulkhead;
+use crate::config::headers::Scheme;
 use crate::config::services::{Criticality, Instance, SERVICES};
 use std::net::{Ipv6Addr, SocketAddrV6};
 
 fn service(instances: &[&[&str]]) -> Service {
     let instance = |addresses: &&[&str]| Instance {
+        scheme: Scheme::Http,
         host: "h".to_owned(),
         port: 1,
         authority: "h:1".to_owned(),

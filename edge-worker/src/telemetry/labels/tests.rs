@@ -36,6 +36,7 @@ fn every_rejection() -> Vec<Rejection> {
         Rejection::CircuitOpen { retry_after_s: 1 },
         Rejection::ServiceFull,
         Rejection::Shed,
+        Rejection::UpstreamInsecure,
     ];
     all.extend(DENIALS.map(Rejection::Forbidden));
     all.extend(TokenFault::ALL.map(Rejection::Unauthorized));

@@ -10,6 +10,7 @@ use crate::config::services::ServiceId;
 use crate::http::header_rules::StrippedHeader;
 use crate::http::method::Method;
 use crate::identity::fault::TokenFault;
+use crate::net::tls::Handshake;
 use crate::pipeline::rejection::{Denial, Rejection};
 use crate::telemetry::labels::{
     BulkheadRefusal, Cache, CacheResult, CircuitPosition, ConnectionRefusal, Degraded, Downstream, LookupEnd,
@@ -175,6 +176,13 @@ impl Meters {
     pub fn ejected(&self, service: usize) {
         if let Some(service) = self.services.get(service) {
             self.count(Metric::InstanceEjections, service.name, 0, 1);
+        }
+    }
+
+    /// TLS handshakes with this service ended so.
+    pub fn handshakes(&self, service: ServiceId, end: Handshake, times: u64) {
+        if let Some(service) = self.services.get(usize::from(service.0)) {
+            self.count(Metric::UpstreamTlsHandshakes, service.name, end as u16, times);
         }
     }
 

@@ -6,6 +6,7 @@ use super::buckets::{
     DOWNSTREAM_DURATIONS, REDIS_DURATIONS, REQUEST_DURATIONS, SHORT_DURATIONS, SIZES, VALIDATION_DURATIONS,
 };
 use super::{Definition, Kind, Label, Metric, Values};
+use crate::net::tls::Handshake;
 use crate::telemetry::labels;
 use crate::telemetry::security_events::{SecurityEvent, Severity};
 use shm::names::NameKind;
@@ -526,6 +527,13 @@ pub const TABLE: &[Definition] = &[
         Counter,
         &[SERVICE],
         "Instances that were ejected because calls to them failed.",
+    ),
+    plain(
+        Metric::UpstreamTlsHandshakes,
+        "gateway_upstream_tls_handshakes_total",
+        Counter,
+        &[SERVICE, label("result", Values::Words(Handshake::WORDS))],
+        "TLS handshakes of workers with services: full and resumed are connections, the others say why there is none.",
     ),
 ];
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::clock;
 use crate::config::NameTable;
 use crate::config::bulkheads::Bulkhead;
+use crate::config::headers::Scheme;
 use crate::config::instances::InstanceSettings;
 use crate::config::services::{Criticality, Instance, SERVICES};
 use crate::net::wheel::Wheel;
@@ -28,6 +29,7 @@ impl Bench {
     fn new() -> Bench {
         let region = SupervisorRegion::create().expect("a memfd can be made");
         let instance = |host: &str| Instance {
+            scheme: Scheme::Http,
             host: host.to_owned(),
             port: 80,
             authority: host.to_owned(),
@@ -45,15 +47,17 @@ impl Bench {
             breaker: SERVICES[0].breaker,
             bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
         };
+        let services = vec![service("auth"), service("venue")];
+        let securities = Securities::new(&services, &[]).expect("nothing is secured");
         let slot = WorkerSlot::new(3).expect("small");
         let endpoints = &region.shared().endpoints;
         let board = Board { endpoints, slot, rules: InstanceSettings::default().rules() };
         let names = NameTable { services: NAMES.to_vec(), ..NameTable::default() };
         Bench {
-            upstreams: Upstreams::new(board, Path::new("/nowhere"), 2),
+            upstreams: Upstreams::new(board, securities, Path::new("/nowhere"), 2),
             meters: Meters::new(&region.shared().counters[3], &names, 3),
             wheel: Rc::new(Wheel::new(clock::now().millis())),
-            services: vec![service("auth"), service("venue")],
+            services,
             version: Cell::new(0),
             region,
         }

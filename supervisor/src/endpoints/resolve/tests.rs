@@ -2,12 +2,14 @@
 
 use super::*;
 use edge_worker::config::bulkheads::Bulkhead;
+use edge_worker::config::headers::Scheme;
 use edge_worker::config::services::{Criticality, SERVICES};
 use std::sync::Mutex;
 use tokio::sync::Notify;
 
 pub(in super::super) fn service(hosts: &[&str]) -> Service {
     let instance = |host: &&str| Instance {
+        scheme: Scheme::Http,
         host: (*host).to_owned(),
         port: 3001,
         authority: format!("{host}:3001"),

@@ -1,10 +1,14 @@
 //! Fetches from real servers on loopback, plain and over TLS.
 
 use super::*;
+use edge_worker::config::roots::Root;
 use edge_worker::config::tokens::key_url::KeyUrl;
 use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -46,9 +50,9 @@ fn answer(status: u16, fields: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} X\r\n{fields}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-async fn fetch(url: &str, authorities: Option<String>) -> Result<Document, FetchFault> {
+async fn fetch(url: &str, root: Option<Root>) -> Result<Document, FetchFault> {
     let url = KeyUrl::parse(url).expect("an address");
-    Fetcher::new(&RemoteKeys { url, authorities }).expect("usable").fetch().await
+    Fetcher::new(&RemoteKeys { url, roots: root.into_iter().collect() }).expect("usable").fetch().await
 }
 
 async fn fault(answer: Vec<u8>) -> FetchFault {
@@ -116,33 +120,26 @@ async fn a_certificate_counts_only_if_somebody_trusted_vouches_for_it() {
         .stderr(Stdio::null())
         .status();
     assert!(made.is_ok_and(|status| status.success()), "openssl makes a certificate");
-    let certificate = std::fs::read_to_string(path("cert.pem")).expect("just made");
+    let certificate = CertificateDer::from_pem_file(path("cert.pem")).expect("just made");
+    let root = Root::new(certificate.clone());
     let acceptor = || {
-        let chain =
-            CertificateDer::pem_slice_iter(certificate.as_bytes()).map(|one| one.expect("PEM")).collect();
         let key = PrivateKeyDer::from_pem_file(path("key.pem")).expect("PEM");
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider has them")
             .with_no_client_auth()
-            .with_single_cert(chain, key)
+            .with_single_cert(vec![certificate.clone()], key)
             .expect("they fit");
         Some(TlsAcceptor::from(Arc::new(config)))
     };
     let document = || answer(200, "", "{}");
-    let trusted = fetch(&server(document(), acceptor()).await, Some(certificate.clone())).await;
+    let trusted = fetch(&server(document(), acceptor()).await, Some(root.clone())).await;
     assert_eq!(&trusted.expect("a document").body[..], b"{}");
     let stranger = fetch(&server(document(), acceptor()).await, None).await;
     assert!(matches!(stranger, Err(FetchFault::Tls(_))), "{stranger:?}");
     // The name counts, too.
     let other = server(document(), acceptor()).await.replace("127.0.0.1", "localhost");
-    let other = fetch(&other, Some(certificate.clone())).await;
+    let other = fetch(&other, Some(root.clone())).await;
     assert!(matches!(other, Err(FetchFault::Tls(_))), "{other:?}");
     std::fs::remove_dir_all(&directory).expect("it was made here");
-    let url = KeyUrl::parse("https://auth.example/").expect("an address");
-    let broken = RemoteKeys {
-        url,
-        authorities: Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned()),
-    };
-    assert!(matches!(Fetcher::new(&broken), Err(TlsFault::Authorities)));
 }

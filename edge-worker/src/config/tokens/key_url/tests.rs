@@ -55,22 +55,17 @@ fn plain_http_is_for_development_alone() {
 #[test]
 fn the_address_and_its_authorities_reach_the_supervisor() {
     let scratch = Scratch::new();
-    let certificates = scratch.file("ca.pem", "-----BEGIN CERTIFICATE-----\n");
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("a key can be made");
+    let certificate = params.self_signed(&key).expect("it is complete");
+    let file = scratch.file("ca.pem", certificate.pem());
     let uri = ("JWKS_URI", "https://auth.example/jwks.json");
     assert!(sample::loaded(DEVELOPMENT, &[]).settings.supervisor.remote_keys.is_none());
     let alone = sample::loaded(DEVELOPMENT, &[uri]).settings;
     assert!(alone.worker.tokens.renewable);
-    assert_eq!(alone.supervisor.remote_keys.expect("set").authorities, None);
-    let vouched = sample::loaded(DEVELOPMENT, &[uri, ("UPSTREAM_CA_FILE", &certificates)]).settings;
+    assert_eq!(alone.supervisor.remote_keys.expect("set").roots, []);
+    let vouched = sample::loaded(DEVELOPMENT, &[uri, ("UPSTREAM_CA_FILE", &file)]).settings;
     let remote = vouched.supervisor.remote_keys.expect("set");
-    assert_eq!(remote.authorities.as_deref(), Some("-----BEGIN CERTIFICATE-----\n"));
-    let remedy = "name a file of certificates in PEM";
-    let empty = scratch.file("empty.pem", "");
-    for (path, what) in [
-        (empty.as_str(), "names a file without a certificate"),
-        ("/nowhere/at/all", "names a file that cannot be read (entity not found)"),
-    ] {
-        let problems = sample::problems(DEVELOPMENT, &[uri, ("UPSTREAM_CA_FILE", path)]);
-        assert_eq!(problems, [format!("UPSTREAM_CA_FILE: {what}; {remedy}")]);
-    }
+    assert_eq!(remote.roots, [Root::new(certificate.der().clone())]);
 }
