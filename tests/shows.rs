@@ -4,6 +4,7 @@
 mod revocation;
 mod rush;
 mod outages;
+mod instances;
 
 use std::time::Duration;
 

@@ -7,15 +7,19 @@
 pub mod resolve;
 pub mod watch;
 
+use crate::figures::Figures;
+use edge_worker::clock;
 use edge_worker::config::WorkerSettings;
-use edge_worker::config::services::Service;
+use edge_worker::config::services::{Service, ServiceId};
 use edge_worker::control::endpoint_set::{EndpointSet, Listed, listed};
 use shm::SupervisorRegion;
-use shm::endpoints::{EndpointIndex, EndpointKey, Rules, View};
+use shm::breakers::Outcome;
+use shm::endpoints::{Choice, EndpointIndex, EndpointKey, Rules, View};
 use shm::names::NameId;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch::{Receiver, Sender, channel};
 
 /// The set that holds, and who is told of it. One a node.
@@ -135,6 +139,37 @@ impl Endpoints {
     pub fn find(&self, service: usize, address: SocketAddr) -> Option<EndpointIndex> {
         let name = NameId::new(*self.names.get(service)?)?;
         self.region.shared().endpoints.find(EndpointKey::of(name, address))
+    }
+
+    /// Where the supervisor itself calls a service, by the same rules as workers, with 64 `random` bits; not
+    /// `except` if there is another. `None` while the service has no address.
+    #[must_use]
+    pub fn choose(&self, service: ServiceId, except: Option<SocketAddr>, random: u64) -> Option<Listed> {
+        let set = Arc::clone(&self.published.borrow());
+        let list = set.services.get(usize::from(service.0))?;
+        let find = |listed: &Listed| self.find(usize::from(service.0), listed.address);
+        let indexes: Option<Vec<EndpointIndex>> = list.iter().map(find).collect();
+        // Where nothing is known, one is as good as another.
+        let Some(indexes) = indexes else { return list.first().copied() };
+        let excepted = list.iter().position(|listed| Some(listed.address) == except);
+        let except = excepted.and_then(|place| indexes.get(place)).copied();
+        let choice = Choice { own: None, instances: &indexes, except };
+        let now_ms = clock::now().millis().0;
+        let chosen = self.region.shared().endpoints.choose(&choice, &self.rules, now_ms, random)?;
+        let place = indexes.iter().position(|index| *index == chosen)?;
+        list.get(place).copied()
+    }
+
+    /// How a call of the supervisor's ended, and how long it took.
+    pub fn record(&self, service: ServiceId, address: SocketAddr, outcome: Outcome, took: Duration) {
+        let Some(index) = self.find(usize::from(service.0), address) else { return };
+        let (took_us, now_ms) = (u64::try_from(took.as_micros()), clock::now().millis().0);
+        let table = &self.region.shared().endpoints;
+        if table.record(index, outcome, took_us.unwrap_or(u64::MAX), &self.rules, now_ms).is_some()
+            && let Some(name) = self.names.get(usize::from(service.0))
+        {
+            Figures::new(self.region.shared()).instance_ejected(*name);
+        }
     }
 
     /// Everything that is known of the endpoints of the set.

@@ -36,6 +36,11 @@ impl Figures {
         self.observe(Metric::HealthCheckDuration, check, taken);
     }
 
+    /// An instance of the service with this name was ejected by a call of the supervisor's.
+    pub fn instance_ejected(self, service: u16) {
+        self.count(Metric::InstanceEjections, service, 0);
+    }
+
     /// The shared cache was asked for a value.
     pub fn shared_read(self, cache: Cache, read: SharedRead) {
         self.count(Metric::SharedCacheReads, cache as u16, read as u16);

@@ -11,6 +11,7 @@ pub mod credential;
 pub mod hmac;
 pub mod service_jwt;
 pub mod caller;
+pub mod connector;
 pub mod patience;
 pub mod circuit;
 pub mod single_flight;

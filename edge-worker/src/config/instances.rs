@@ -66,7 +66,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "FLOODGATE_EJECT_MS",
         "instances.eject_ms",
         Rule::Number(100, EJECT_MS_MAX),
-        "How long an instance is ejected the first time; twice as long the second time in a row, and so on",
+        "How long an instance is ejected the first time; two times as long the second time in a row, then three times",
     )
     .preset("30000"),
     Setting::new(

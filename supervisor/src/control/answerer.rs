@@ -19,6 +19,7 @@ use crate::export::security_log::SecurityLog;
 use crate::identity::asker::Asker;
 use crate::identity::auth_service::AuthService;
 use crate::identity::circuit::Circuit;
+use crate::identity::connector::Site;
 use crate::identity::service_jwt::Unable;
 use crate::identity::venue_service::VenueService;
 use crate::keys::Keys;
@@ -100,9 +101,10 @@ impl Answerer {
         };
         let asked = |name| service(&worker.services, name);
         let verifier = Verifier::new(&worker.roots)?;
+        let site = Site { verifier: &verifier, endpoints: &endpoints };
         Ok(Answerer {
-            auth: AuthService::new(asked("auth")?, identity, &verifier, circuit("auth")?)?,
-            venue: VenueService::new(asked("venue")?, identity, &verifier, circuit("venue")?),
+            auth: AuthService::new(asked("auth")?, identity, site, circuit("auth")?)?,
+            venue: VenueService::new(asked("venue")?, identity, site, circuit("venue")?),
             region,
             withdrawals,
             shared: Shared::new(reads.shared),

@@ -88,3 +88,27 @@ fn a_worker_that_has_no_set_yet_holds_everything() {
     endpoints.sweep();
     assert_eq!(entries(region), 1, "a dead one holds nothing");
 }
+
+#[test]
+fn the_supervisor_calls_whom_workers_would_call() {
+    let (endpoints, mut services, region) = node(&[]);
+    let id = ServiceId(0);
+    assert_eq!(endpoints.choose(id, None, 7), None, "there is no address");
+    move_to(&mut services, &["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"]);
+    endpoints.publish(&services);
+    let chosen = |except: Option<&str>| -> Vec<String> {
+        let randoms = (0..200_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let all = randoms.filter_map(|random| endpoints.choose(id, except.map(address), random));
+        let texts: std::collections::BTreeSet<String> = all.map(|one| one.address.to_string()).collect();
+        texts.into_iter().collect()
+    };
+    assert_eq!(chosen(None), ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"]);
+    assert_eq!(chosen(Some("10.0.0.2:1")), ["10.0.0.1:1", "10.0.0.3:1"]);
+    let failing = address("10.0.0.1:1");
+    (0..5).for_each(|_| endpoints.record(id, failing, Outcome::Failure, Duration::from_millis(1)));
+    assert_eq!(chosen(None), ["10.0.0.2:1", "10.0.0.3:1"], "workers see it ejected, too");
+    let index = endpoints.find(0, failing).expect("it has an entry");
+    let rules = edge_worker::config::instances::InstanceSettings::default().rules();
+    let view = region.shared().endpoints.view(index, &rules, clock::now().millis().0);
+    assert_eq!((view.ejections, view.in_flight), (1, 0));
+}

@@ -3,13 +3,13 @@
 use super::asker::Asker;
 use super::caller::{Answer, Caller, Question};
 use super::circuit::Circuit;
+use super::connector::Site;
 use super::credential::Credential;
 use super::outage::{Alarm, Outage, Why};
 use super::patience::Patience;
 use super::service_jwt::Unable;
 use super::single_flight::{InFlight, SingleFlight};
 use super::templates;
-use crate::line::Verifier;
 use edge_worker::config::lookups::identity::IdentitySettings;
 use edge_worker::config::secret::Secret;
 use edge_worker::config::services::{Service, ServiceId};
@@ -93,15 +93,15 @@ pub enum TokenAnswer {
 }
 
 impl AuthService {
-    /// `service` is auth-service with its addresses resolved; fails if the private key is none.
+    /// `service` is auth-service; fails if the private key is none.
     pub fn new(
         service: &Service,
         settings: &IdentitySettings,
-        verifier: &Verifier,
+        site: Site<'_>,
         circuit: Circuit,
     ) -> Result<AuthService, Unable> {
         let id = ServiceId::find("auth").expect("the table of services has it");
-        Self::with_patience(Caller::new(id, service, verifier, circuit), settings, Patience::USER)
+        Self::with_patience(Caller::new(id, service, site, circuit), settings, Patience::USER)
     }
 
     fn with_patience(

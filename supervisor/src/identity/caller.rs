@@ -1,28 +1,28 @@
-//! One service as the supervisor asks it: pooled connections to its instances, bounded answers, one circuit.
+//! One service as the supervisor asks it: pooled connections to its instances, chosen as workers choose them, bounded
+//! answers, one circuit.
 //! Redirects are never followed.
 
 use super::asker::Asker;
 use super::circuit::Circuit;
+use super::connector::{self, Connector, Instances, Site};
 use super::credential::{Credential, Subject};
 use super::outage::{Alarm, Outage, Why};
 use super::patience::{Failure, FailureKind, Patience};
-use crate::line::{Line, Security, Verifier};
+use crate::endpoints::Endpoints;
+use edge_worker::clock;
 use edge_worker::config::services::{Service, ServiceId};
+use edge_worker::control::endpoint_set::Listed;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::Client as Pool;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use shm::breakers::Outcome;
-use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// TCP and TLS together. Within an attempt's time, so that an instance that is gone counts as unconnected, not as slow.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
@@ -43,27 +43,16 @@ const _: () = assert!(CONNECT_TIMEOUT.as_millis() < Patience::VENUE.attempt.as_m
 pub struct Caller {
     id: ServiceId,
     name: String,
-    endpoints: Arc<[Endpoint]>,
+    instances: Instances,
+    endpoints: Arc<Endpoints>,
     pool: Pool<Connector, Full<Bytes>>,
     circuit: Circuit,
     state: Mutex<Changing>,
 }
 
-/// An address of an instance, and how the instance is called there.
-struct Endpoint {
-    address: SocketAddr,
-    authority: HeaderValue,
-    security: Security,
-}
-
-/// Connects to an endpoint by its place among them: two that share an address may have to prove different names, so
-/// an address must not decide whose connection is used again.
-#[derive(Clone)]
-struct Connector(Arc<[Endpoint]>);
-
 struct Changing {
-    /// Which endpoint is next.
-    turn: usize,
+    /// Where the last attempt went.
+    last: Option<SocketAddr>,
     alarmed: Option<(Alarm, Instant)>,
 }
 
@@ -106,27 +95,27 @@ impl Question {
 }
 
 impl Caller {
-    /// `service` with its addresses resolved. Connections are made when they are needed.
+    /// Connections are made when they are needed, to where the service is then.
     #[must_use]
-    pub fn new(id: ServiceId, service: &Service, verifier: &Verifier, circuit: Circuit) -> Caller {
-        let endpoints = service.instances.iter().flat_map(|instance| {
-            let authority = HeaderValue::from_str(&instance.authority).ok();
-            let called = authority.zip(verifier.security(&service.name, instance));
-            let endpoint = move |address| {
-                called.clone().map(|(authority, security)| Endpoint { address, authority, security })
-            };
-            instance.addresses.iter().copied().filter_map(endpoint)
-        });
-        let endpoints: Arc<[Endpoint]> = endpoints.collect();
+    pub fn new(id: ServiceId, service: &Service, site: Site<'_>, circuit: Circuit) -> Caller {
+        let instances = Instances::new(service, site.verifier);
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_millis(service.pool_idle_ms))
             .pool_max_idle_per_host(POOL_IDLE_MAX)
             .http1_max_buf_size(HEAD_BYTES_MAX)
             .http1_max_headers(HEADERS_MAX)
-            .build(Connector(Arc::clone(&endpoints)));
-        let changing = Changing { turn: 0, alarmed: None };
-        Caller { id, name: service.name.clone(), endpoints, pool, circuit, state: Mutex::new(changing) }
+            .build(Connector(instances.clone()));
+        let changing = Changing { last: None, alarmed: None };
+        Caller {
+            id,
+            name: service.name.clone(),
+            instances,
+            endpoints: Arc::clone(site.endpoints),
+            pool,
+            circuit,
+            state: Mutex::new(changing),
+        }
     }
 
     /// Asks until there is an answer or patience ends.
@@ -149,9 +138,10 @@ impl Caller {
     }
 
     async fn attempt(&self, question: &Question, until: Instant) -> Result<Answer, Failure> {
-        let (place, endpoint) = self.endpoint().ok_or_else(|| last(Why::Unresolved.into()))?;
-        let request = self.request(question, place, endpoint).map_err(last)?;
+        let listed = self.endpoint().ok_or_else(|| last(Why::Unresolved.into()))?;
+        let request = self.request(question, listed).map_err(last)?;
         let held = self.circuit.admit().ok_or_else(|| last(Why::CircuitOpen.into()))?;
+        let began = clock::now();
         let result = match timeout_at(until, self.exchange(request, question.answer_bytes_max)).await {
             Ok(result) => result,
             Err(_) => Err(transient(Why::TimedOut, Outcome::Failure)),
@@ -161,31 +151,28 @@ impl Caller {
             Err((failure, outcome)) => (Err(failure), outcome),
         };
         held.end(outcome);
+        self.endpoints.record(self.id, listed.address, outcome, clock::now().since(began));
         result
     }
 
-    /// Instances take turns, so that a repeated question goes to another one.
-    fn endpoint(&self) -> Option<(usize, &Endpoint)> {
+    /// Never the same twice while there is another that is well, so that a repeated question goes elsewhere.
+    fn endpoint(&self) -> Option<Listed> {
         let mut state = self.lock();
-        let turn = state.turn.checked_rem(self.endpoints.len())?;
-        state.turn = turn + 1;
-        Some((turn, self.endpoints.get(turn)?))
+        let chosen = self.endpoints.choose(self.id, state.last, rand::random())?;
+        state.last = Some(chosen.address);
+        Some(chosen)
     }
 
-    fn request(
-        &self,
-        question: &Question,
-        place: usize,
-        endpoint: &Endpoint,
-    ) -> Result<Request<Full<Bytes>>, Outage> {
+    fn request(&self, question: &Question, listed: Listed) -> Result<Request<Full<Bytes>>, Outage> {
         let Question { method, target, body, .. } = question;
-        let uri = format!("http://{place}{target}");
+        let authority = self.instances.authority(listed).ok_or(Why::Unaskable)?;
+        let uri = format!("http://{}{target}", connector::name(listed));
         let uri: Uri = uri.parse().map_err(|_| Why::Unaskable)?;
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = question.headers.clone();
-        request.headers_mut().insert(HOST, endpoint.authority.clone());
+        request.headers_mut().insert(HOST, authority);
         let subject = Subject { service: self.id, method: method.as_str(), target, body };
         question.credential.write(subject, request.headers_mut())?;
         Ok(request)
@@ -213,26 +200,6 @@ impl Caller {
 
     fn lock(&self) -> MutexGuard<'_, Changing> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl tower_service::Service<Uri> for Connector {
-    type Response = TokioIo<Line>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Line>>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let place = uri.host().and_then(|place| place.parse::<usize>().ok());
-        let called = place.and_then(|place| self.0.get(place));
-        let called = called.map(|endpoint| (endpoint.address, endpoint.security.clone()));
-        Box::pin(async move {
-            let (address, security) = called.ok_or(io::ErrorKind::NotFound)?;
-            Ok(TokioIo::new(timeout(CONNECT_TIMEOUT, Line::open(address, &security)).await??))
-        })
     }
 }
 

@@ -1,12 +1,18 @@
 //! Services for tests: real listeners on loopback that answer what a script says and remember what they were asked.
 
+use super::caller::Caller;
+use super::circuit::Circuit;
+use super::connector::Site;
+use crate::endpoints::Endpoints;
 use crate::line::Verifier;
 use edge_worker::config::bulkheads::Bulkhead;
 use edge_worker::config::headers::Scheme;
+use edge_worker::config::instances::InstanceSettings;
 use edge_worker::config::lookups::identity::{
     CredentialMode, IdentitySettings, OutagePolicy, UserCheck, VenueAccessMode,
 };
-use edge_worker::config::services::{Criticality, Instance, SERVICES, Service};
+use edge_worker::config::services::{Criticality, Instance, SERVICES, Service, ServiceId};
+use shm::SupervisorRegion;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -181,6 +187,16 @@ pub(crate) fn service(addresses: Vec<SocketAddr>) -> Service {
         breaker: SERVICES[0].breaker,
         bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
     }
+}
+
+/// That service as the supervisor asks it.
+pub(super) fn caller(id: ServiceId, addresses: Vec<SocketAddr>, circuit: Circuit) -> Caller {
+    let region = Box::leak(Box::new(SupervisorRegion::create().expect("a memfd can be made")));
+    let all: Vec<Service> = (0..=id.0).map(|_| service(addresses.clone())).collect();
+    let names: Vec<u16> = (1..).take(all.len()).collect();
+    let endpoints = Endpoints::of(&all, &names, InstanceSettings::default().rules(), region);
+    let site = Site { verifier: &nobody(), endpoints: &Arc::new(endpoints) };
+    Caller::new(id, &service(addresses), site, circuit)
 }
 
 /// The platform's defaults, with no credential.

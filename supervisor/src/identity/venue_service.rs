@@ -4,12 +4,12 @@ use super::asker::Asker;
 use super::auth_service::{one_of, refusal};
 use super::caller::{Answer, Caller, LIST_BYTES_MAX, Question};
 use super::circuit::Circuit;
+use super::connector::Site;
 use super::credential::Credential;
 use super::outage::{Outage, Why};
 use super::patience::Patience;
 use super::single_flight::{InFlight, SingleFlight};
 use super::templates;
-use crate::line::Verifier;
 use edge_worker::config::lookups::identity::{IdentitySettings, VenueAccessMode};
 use edge_worker::config::secret::Secret;
 use edge_worker::config::services::{Service, ServiceId};
@@ -87,16 +87,16 @@ pub enum ListAnswer {
 }
 
 impl VenueService {
-    /// `service` is venue-service with its addresses resolved.
+    /// `service` is venue-service.
     #[must_use]
     pub fn new(
         service: &Service,
         settings: &IdentitySettings,
-        verifier: &Verifier,
+        site: Site<'_>,
         circuit: Circuit,
     ) -> VenueService {
         let id = ServiceId::find("venue").expect("the table of services has it");
-        Self::with_patience(Caller::new(id, service, verifier, circuit), settings, Patience::VENUE)
+        Self::with_patience(Caller::new(id, service, site, circuit), settings, Patience::VENUE)
     }
 
     fn with_patience(caller: Caller, settings: &IdentitySettings, patience: Patience) -> VenueService {

@@ -1,7 +1,7 @@
 //! What auth-service says of users and tokens, and what becomes of it.
 
 use super::*;
-use crate::identity::scripted::{Backend, Reply, json, nobody, nowhere, service, settings};
+use crate::identity::scripted::{self, Backend, Reply, json, nowhere, settings};
 use edge_worker::config::lookups::identity::{
     CredentialMode, ServiceToken, SignatureFormat, SignatureSettings,
 };
@@ -20,7 +20,7 @@ const PATIENT: Patience = Patience {
 
 fn auth_with(backend: &Backend, settings: &IdentitySettings) -> Arc<AuthService> {
     let id = ServiceId::find("auth").expect("a service");
-    let caller = Caller::new(id, &service(vec![backend.address]), &nobody(), Circuit::closed());
+    let caller = scripted::caller(id, vec![backend.address], Circuit::closed());
     Arc::new(AuthService::with_patience(caller, settings, PATIENT).expect("a credential"))
 }
 
@@ -196,9 +196,9 @@ async fn every_attempt_has_a_nonce_of_its_own() {
 async fn a_key_that_is_none_stops_the_start() {
     let token = Some(ServiceToken::Signed(Secret::new("nonsense".to_owned())));
     let settings = IdentitySettings { mode: CredentialMode::ServiceJwt, service_token: token, ..settings() };
-    assert!(
-        AuthService::new(&service(vec![nowhere().await]), &settings, &nobody(), Circuit::closed()).is_err()
-    );
+    let id = ServiceId::find("auth").expect("a service");
+    let caller = scripted::caller(id, vec![nowhere().await], Circuit::closed());
+    assert!(AuthService::with_patience(caller, &settings, PATIENT).is_err());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::identity::circuit::Circuit;
 use crate::identity::patience::Again;
-use crate::identity::scripted::{Backend, Reply, json, nobody, nowhere, service};
+use crate::identity::scripted::{self, Backend, Reply, json, nowhere};
 use shm::breakers::{Parameters, Position};
 
 /// Long enough for a busy machine, without pauses.
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 fn caller(addresses: Vec<SocketAddr>, parameters: Parameters) -> Caller {
     let id = ServiceId::find("auth").expect("a service");
-    Caller::new(id, &service(addresses), &nobody(), Circuit::lone(parameters))
+    scripted::caller(id, addresses, Circuit::lone(parameters))
 }
 
 fn question() -> Question {

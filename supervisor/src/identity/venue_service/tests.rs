@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::identity::outage::Alarm;
-use crate::identity::scripted::{Backend, Reply, json, nobody, nowhere, service, settings};
+use crate::identity::scripted::{self, Backend, Reply, json, nowhere, settings};
 use edge_worker::config::lookups::identity::{SignatureFormat, SignatureSettings};
 use std::time::Duration;
 
@@ -14,11 +14,7 @@ const PATIENT: Patience =
 
 fn venues(addresses: Vec<std::net::SocketAddr>, settings: &IdentitySettings) -> VenueService {
     let id = ServiceId::find("venue").expect("a service");
-    VenueService::with_patience(
-        Caller::new(id, &service(addresses), &nobody(), Circuit::closed()),
-        settings,
-        PATIENT,
-    )
+    VenueService::with_patience(scripted::caller(id, addresses, Circuit::closed()), settings, PATIENT)
 }
 
 fn signed() -> IdentitySettings {
@@ -119,7 +115,7 @@ async fn nothing_else_denies_and_nothing_is_asked_twice() {
 async fn a_silent_service_is_an_outage_after_one_attempt() {
     let backend = Backend::start([Reply::Never]).await;
     let id = ServiceId::find("venue").expect("a service");
-    let caller = Caller::new(id, &service(vec![backend.address]), &nobody(), Circuit::closed());
+    let caller = scripted::caller(id, vec![backend.address], Circuit::closed());
     let hasty = Patience { attempt: Duration::from_millis(30), ..PATIENT };
     let venues = VenueService::with_patience(caller, &settings(), hasty);
     assert_eq!(venues.access(question(), token(), Asker::default()).await, outage(Why::TimedOut));
