@@ -1,6 +1,6 @@
 //! The circuits of the services: one a service for all workers of a node, open when the service fails too often.
 
-use crate::harness::{Backend, Command, Edge, Gate, Script, Token, eventually, holds_within};
+use crate::harness::{Backend, Command, Edge, Gate, RedisServer, Script, Token, eventually, holds_within};
 use edge_worker::config::services::SERVICES;
 use std::time::{Duration, Instant};
 
@@ -107,14 +107,14 @@ fn each_of_the_nineteen_opens_fails_fast_tries_once_and_recovers() {
 
 #[test]
 fn a_probe_that_fails_opens_again_for_the_whole_time() {
-    let backend = Backend::start().on("/", Script::answer(502, &[], ""));
+    let backend = Backend::start().on("/", Script::answer(500, &[], ""));
     let edge = edge(&backend);
     let (token, row) = (admin(), ("GET", "/api/v1/search"));
     for _ in 0..15 {
-        fetch(&edge, &token, row).expect_status(502);
+        fetch(&edge, &token, row).expect_status(500);
     }
     fetch(&edge, &token, row).expect_status(503);
-    eventually("the probe", || (fetch(&edge, &token, row).status == 502).then_some(()));
+    eventually("the probe", || (fetch(&edge, &token, row).status == 500).then_some(()));
     let reopened = Instant::now();
     let tried = holds_within(Duration::from_millis(RESET_MS - 100), || {
         let status = fetch(&edge, &token, row).status;
@@ -167,7 +167,8 @@ fn a_service_without_an_answer_opens_its_circuit_and_no_other_one() {
     let command = Command::run(&backend).workers(2).service_url("search", &url);
     let edge = command.set("CIRCUIT_BREAKER_VOLUME_THRESHOLD_SEARCH", "5").start();
     let token = admin();
-    for _ in 0..5 {
+    // Five calls: the first is made twice.
+    for _ in 0..4 {
         let refused = fetch(&edge, &token, ("GET", "/api/v1/search"));
         assert_eq!(refused.header("retry-after"), Some("5"), "{}", refused.text());
     }
@@ -196,4 +197,66 @@ fn calls_of_clients_and_of_the_edge_itself_pass_the_same_circuit() {
     let before = hits(&auth);
     edge.fetch_as(&admin(), "/api/v1/tickets").expect_status(503);
     assert_eq!(hits(&auth), before, "whom nobody calls, the edge does not ask about users");
+}
+
+#[test]
+fn an_open_circuit_answers_in_the_rows_own_words_if_it_has_some() {
+    let backend = Backend::start().on("/list", Script::answer(500, &[], ""));
+    let command = Command::run(&backend).set("CIRCUIT_BREAKER_VOLUME_THRESHOLD", "1");
+    let table = command.file(
+        "floodgate.toml",
+        r#"
+routes = [
+  { id = "L", path = "/list", methods = "A", service = "search", access = "pub", reason = "test", fallback = '{"items":[]}' },
+  { id = "M", path = "/more", methods = "R", service = "search", access = "pub", reason = "test" },
+]
+"#,
+    );
+    let edge = command.set("FLOODGATE_CONFIG", &table).start();
+    edge.get("/list").expect_status(500);
+    let answer = edge.get("/list");
+    answer.expect_status(503);
+    assert_eq!(answer.text(), r#"{"items":[]}"#);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let left: u64 = answer.header("retry-after").and_then(|left| left.parse().ok()).expect("a time");
+    assert!((1..=60).contains(&left), "{left}");
+    let mut client = edge.client();
+    let head = client.request("HEAD", "/list").send();
+    assert_eq!((head.status, head.text().as_str(), head.header("content-length")), (503, "", Some("12")));
+    edge.get("/more").expect_problem(503, "SERVICE_UNAVAILABLE");
+    edge.counts("gateway_circuit_breaker_rejections_total", &[("service", "search")], 3);
+}
+
+#[test]
+fn a_change_is_logged_and_other_nodes_hear_of_it_and_decide_for_themselves() {
+    let (redis, backend) = (RedisServer::start(), Backend::start());
+    let [one, other] = [(); 2].map(|()| Command::run(&backend).set("REDIS_URL", &redis.url()).start());
+    one.breaker(&["open", "search"]).expect_code(0);
+    let notice: serde_json::Value = eventually("the notice", || {
+        serde_json::from_str(redis.command(&["GET", "cb:search"]).lines().nth(1)?).ok()
+    });
+    assert_eq!(notice["state"], "open");
+    let life: i64 =
+        redis.command(&["TTL", "cb:search"]).trim().trim_start_matches(':').parse().expect("a number");
+    assert!((1..=300).contains(&life), "{life}");
+    eventually("the other node shows it", || {
+        let listed = other.breaker(&["list", "search"]);
+        listed.output.contains("open on ").then_some(())
+    });
+    assert_eq!(state(&other, "search"), 0.0, "advice, no order");
+    one.breaker(&["reset", "search"]).expect_code(0);
+    eventually("the other node hears of the end", || {
+        (!other.breaker(&["list", "search"]).output.contains("open on ")).then_some(())
+    });
+    let changes: Vec<_> = one
+        .log_records()
+        .into_iter()
+        .filter(|record| record["msg"] == "a circuit changed")
+        .map(|record| (record["service"].clone(), record["state"].clone(), record["held"].clone()))
+        .collect();
+    assert_eq!(
+        changes,
+        [("search".into(), "open".into(), true.into()), ("search".into(), "closed".into(), false.into())]
+    );
 }

@@ -34,8 +34,19 @@ fn the_reference_pages_are_what_the_tables_say() {
 }
 
 #[test]
-fn the_page_about_authentication_names_real_settings_and_files() {
-    let page = include_str!("../docs/authentication.md");
+fn pages_name_real_settings_metrics_and_files() {
+    for (name, page, least) in [
+        ("authentication.md", include_str!("../docs/authentication.md"), 20),
+        ("resilience.md", include_str!("../docs/resilience.md"), 8),
+    ] {
+        let known = names_that_exist(name, page);
+        assert!(known > least, "docs/{name} names hardly anything: {known}");
+    }
+}
+
+/// How many names a page holds; all of them must exist.
+fn names_that_exist(page_name: &str, page: &str) -> usize {
+    let metrics = edge_worker::telemetry::metrics::reference::reference();
     let settings = edge_worker::config::settings_reference();
     let (mut unknown, mut known) = (Vec::new(), 0);
     for quoted in page.split('`').skip(1).step_by(2) {
@@ -43,16 +54,17 @@ fn the_page_about_authentication_names_real_settings_and_files() {
         let is_setting =
             name.contains('_') && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
         let is_file = name.starts_with("docs/") || name.starts_with("tests/");
-        let exists = match (is_setting, is_file) {
-            (true, _) => settings.contains(&format!("| `{name}` |")),
-            (_, true) => directory().join("../..").join(name).exists(),
+        let exists = match (is_setting, is_file, name.starts_with("gateway_")) {
+            (true, ..) => settings.contains(&format!("| `{name}` |")),
+            (_, true, _) => directory().join("../..").join(name).exists(),
+            (.., true) => metrics.contains(&format!("| `{name}` |")),
             _ => continue,
         };
         known += usize::from(exists);
         unknown.extend((!exists).then_some(name));
     }
-    assert!(unknown.is_empty(), "docs/authentication.md names {unknown:?}");
-    assert!(known > 20, "the page is about settings: {known}");
+    assert!(unknown.is_empty(), "docs/{page_name} names {unknown:?}");
+    known
 }
 
 fn directory() -> PathBuf {

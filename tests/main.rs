@@ -31,6 +31,7 @@ mod breakers;
 mod bulkheads;
 mod shedding;
 mod instances;
+mod retries;
 mod local_answers;
 mod worker_crash;
 mod soak;

@@ -20,6 +20,7 @@ pub mod durable;
 pub mod tail;
 pub mod legacy;
 pub mod bans;
+pub mod circuits;
 pub mod mac;
 pub mod record;
 pub mod forgotten;

@@ -14,6 +14,7 @@ pub mod line;
 pub mod keys;
 pub mod endpoints;
 pub mod probes;
+pub mod circuits;
 pub mod admin;
 pub mod export;
 pub mod demo;

@@ -44,7 +44,7 @@ impl Received {
 #[derive(Default)]
 struct Shared {
     name: String,
-    scripts: Mutex<Vec<(String, Script)>>,
+    scripts: Mutex<Vec<Rule>>,
     received: Mutex<Vec<Received>>,
     streams: Mutex<Vec<(u64, TcpStream)>>,
     connections: AtomicU64,
@@ -53,6 +53,14 @@ struct Shared {
     at_work: AtomicU64,
     busiest: AtomicU64,
     stopped: AtomicBool,
+}
+
+/// Which requests a script is for.
+struct Rule {
+    prefix: String,
+    script: Script,
+    /// How many requests it is still for; `None` is all.
+    left: Option<usize>,
 }
 
 impl Backend {
@@ -85,7 +93,12 @@ impl Backend {
 
     /// The same for a backend that is already in use.
     pub fn script(&self, prefix: &str, script: Script) {
-        lock(&self.shared.scripts).push((prefix.to_owned(), script));
+        lock(&self.shared.scripts).push(Rule { prefix: prefix.to_owned(), script, left: None });
+    }
+
+    /// The same for the next request of a client only.
+    pub fn script_once(&self, prefix: &str, script: Script) {
+        lock(&self.shared.scripts).push(Rule { prefix: prefix.to_owned(), script, left: Some(1) });
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -198,7 +211,7 @@ impl Conversation {
     fn requests(&mut self) -> io::Result<()> {
         while let Some(head) = self.reader.head()? {
             let mut received = received(&head, self.connection)?;
-            let scripted = self.shared.script_for(received.target());
+            let scripted = self.shared.script_for(&received);
             if scripted.is_none() && is_probe(&received) {
                 self.stream.write_all(&answer_bytes(200, &[], b"{\"status\":\"ok\"}"))?;
                 continue;
@@ -297,10 +310,14 @@ impl Drop for Work {
 }
 
 impl Shared {
-    fn script_for(&self, target: &str) -> Option<Script> {
-        let scripts = lock(&self.scripts);
-        let found = scripts.iter().rev().find(|entry| target.starts_with(&entry.0));
-        found.map(|entry| entry.1.clone())
+    fn script_for(&self, received: &Received) -> Option<Script> {
+        let mut scripts = lock(&self.scripts);
+        // What is for so many requests is not for the edge's own.
+        let has_left = |rule: &Rule| rule.left.is_none_or(|left| left > 0 && !is_probe(received));
+        let is_for = |rule: &&mut Rule| received.target().starts_with(&rule.prefix) && has_left(rule);
+        let rule = scripts.iter_mut().rev().find(is_for)?;
+        rule.left = rule.left.map(|left| left - 1);
+        Some(rule.script.clone())
     }
 }
 

@@ -144,6 +144,8 @@ pub struct Notes {
     /// What decides about a user nobody can ask about; `None` takes AUTH_OUTAGE_POLICY.
     pub outage: Option<OutagePolicy>,
     pub stale: StalePolicy,
+    /// A JSON document that stands for the problem while the service's circuit is open.
+    pub fallback: Option<String>,
 }
 
 /// What a row does while the node's mirror of revocations may lack some.

@@ -6,7 +6,7 @@ pub mod request;
 pub mod response;
 
 pub use date::HttpDate;
-pub use request::{IdentityHeaders, Injected, TenantSource, UpstreamRequest, request_head};
+pub use request::{IdentityHeaders, Injected, Places, TenantSource, UpstreamRequest, request_head};
 pub use response::{AnswerFacts, ClientFraming, Persistence, local_head, response_head};
 
 /// Appends one field. Neither part may hold control bytes; what comes from a peer was parsed by `head`.

@@ -27,6 +27,7 @@ use crate::worker::Worker;
 use shm::breakers::Outcome as Verdict;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The status under which a request is counted whose client left before its answer (nginx's 499).
 pub const CLIENT_GONE_STATUS: u16 = 499;
@@ -91,6 +92,16 @@ pub struct Call {
     pub outcome: Downstream,
     pub timeout: Option<Phase>,
     pub started: Nanos,
+    /// The attempt before it, if this was the second.
+    pub first: Option<FirstCall>,
+}
+
+/// How a call ended that was made again.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstCall {
+    pub outcome: Downstream,
+    pub timeout: Option<Phase>,
+    pub took: Duration,
 }
 
 impl Ending {
@@ -216,9 +227,16 @@ impl Ledger {
         };
         worker.meters.request(self.row, self.method, outcome);
         if let (Some(call), Some(service)) = (ending.call, self.service) {
-            let service = usize::from(service.0);
-            worker.meters.downstream(service, call.outcome, now.since(call.started).as_nanos() as u64);
-            if let Some(phase) = call.timeout {
+            let (service, total) = (usize::from(service.0), now.since(call.started));
+            let mut own = total;
+            if let Some(first) = call.first {
+                own = total.saturating_sub(first.took);
+                worker.meters.retried(service);
+                worker.meters.downstream(service, first.outcome, first.took.as_nanos() as u64);
+            }
+            worker.meters.downstream(service, call.outcome, own.as_nanos() as u64);
+            let timeouts = [call.first.and_then(|first| first.timeout), call.timeout];
+            for phase in timeouts.into_iter().flatten() {
                 worker.meters.timeout(service, phase);
             }
         }

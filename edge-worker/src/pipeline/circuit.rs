@@ -10,7 +10,7 @@ use crate::pipeline::bulkhead::Place;
 use crate::pipeline::rejection::Rejection;
 use crate::telemetry::labels::{CircuitPosition, Downstream};
 use crate::worker::Worker;
-use shm::breakers::{Admission, Breaker, Outcome, Parameters, Permit, Position, WAIT_MS_MAX};
+use shm::breakers::{Admission, Breaker, Outcome, Parameters, Permit, Position, Retry, WAIT_MS_MAX};
 use shm::layout::Shared;
 use shm::names::NameId;
 use std::cell::Cell;
@@ -141,6 +141,25 @@ impl Passage {
         if let Some(transition) = circuit.breaker.record(permit, outcome, &circuit.parameters, now_ms) {
             self.worker.meters.circuit_changed(Some(service), CircuitPosition::after(transition));
         }
+    }
+
+    /// May the call, which failed, be made a second time? If so, the service's budget is charged for it, and the
+    /// circuit waits for another word.
+    #[must_use]
+    pub fn again(&self) -> bool {
+        self.settle(Outcome::Failure);
+        let Some(circuit) = self.service().and_then(|service| self.worker.circuits.of(service)) else {
+            return false;
+        };
+        let (Admission::Pass(permit) | Admission::Probe(permit)) = circuit.admit(&self.worker) else {
+            return false;
+        };
+        self.permit.set(Some(permit));
+        let granted = circuit.breaker.retry(self.worker.wheel.now().0) == Retry::Granted;
+        if !granted {
+            self.settle(Outcome::Neutral);
+        }
+        granted
     }
 
     /// The answer's head is here, which is what health is judged by (platform section 1), however long the body takes.

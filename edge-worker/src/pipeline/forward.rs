@@ -2,7 +2,7 @@
 //!
 //! Demands a passage and a grant; identity headers come from the grant and from nowhere else.
 
-use super::account::{CLIENT_GONE_STATUS, Call as Called, Ending, Ledger};
+use super::account::{CLIENT_GONE_STATUS, Call as Called, Ending, FirstCall, Ledger};
 use super::address::Claimed;
 use super::api_key::VenueKey;
 use super::authenticate;
@@ -22,7 +22,7 @@ use crate::config::limits::{UPSTREAM_BODY_IDLE_MS, UPSTREAM_STREAM_IDLE_MS};
 use crate::config::routes::Row;
 use crate::config::services::ServiceId;
 use crate::control::asks::Withdrawal;
-use crate::http::encode::{Injected, Persistence, UpstreamRequest, request_head};
+use crate::http::encode::{Injected, Persistence, Places, UpstreamRequest, request_head};
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
 use crate::http::header_rules::{RowKind, StrippedHeader};
 use crate::http::method::Method;
@@ -31,7 +31,8 @@ use crate::telemetry::labels::{Downstream, Phase};
 use crate::upstream::confirmation::Confirmation;
 use crate::upstream::connect::Destination;
 use crate::upstream::endpoint::Endpoint;
-use crate::upstream::exchange::{self, Call, End, Exchanged, Party};
+use crate::upstream::exchange::{self, Call, End, Exchanged, First, Party};
+use crate::upstream::retry::Repeatable;
 use crate::worker::Worker;
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -45,6 +46,8 @@ pub struct Granted {
     endpoint: Option<Rc<Endpoint>>,
     method: Method,
     head: Vec<u8>,
+    places: Places,
+    repeatable: Repeatable,
     body_bytes_max: u64,
     deadline: Millis,
     idle_ms: u64,
@@ -99,12 +102,14 @@ pub fn prepare(
     };
     let mut head = worker.buffers.head();
     let target = |out: &mut Vec<u8>| matched.write_upstream(request.target_bytes, out);
-    request_head(&mut head, request.method, target, &upstream);
+    let places = request_head(&mut head, request.method, target, &upstream);
     Granted {
         service,
         endpoint,
         method: request.method,
         head,
+        places,
+        repeatable: Repeatable::of(request.method, row.notes.idempotency, request.head, request.bytes),
         body_bytes_max: admission.body_bytes_max,
         deadline: Millis(worker.wheel.now().0 + timeout_ms),
         idle_ms: if row.notes.stream { UPSTREAM_STREAM_IDLE_MS } else { UPSTREAM_BODY_IDLE_MS },
@@ -174,9 +179,12 @@ pub async fn forward(
         started,
         method: granted.method,
         head: granted.head,
+        places: granted.places,
+        repeatable: granted.repeatable,
         framing,
         body_bytes_max: granted.body_bytes_max,
         in_hand: buffered.as_deref().unwrap_or(in_hand),
+        is_whole: buffered.is_some(),
         expects_continue: head.expects_continue(),
         deadline: granted.deadline,
         idle_ms: granted.idle_ms,
@@ -185,7 +193,8 @@ pub async fn forward(
         passage: &passage,
     };
     let exchanged = exchange::exchange(stream, call, worker.means()).await;
-    ledger.settle(passage, circuit::verdict(outcome(&exchanged), exchanged.sheds));
+    let outcome = outcome(exchanged.end, exchanged.upstream_status);
+    ledger.settle(passage, circuit::verdict(outcome, exchanged.sheds));
     let after = conclude(worker, connection, head, ledger, (&exchanged, started), persistence).await;
     connection.consume(consumed, if buffered.is_some() { &surplus } else { &exchanged.surplus });
     after
@@ -204,7 +213,12 @@ async fn conclude(
     let ending = Ending {
         status: exchanged.upstream_status.unwrap_or(CLIENT_GONE_STATUS),
         rejection: None,
-        call: Some(Called { outcome: outcome(exchanged), timeout: timeout(exchanged), started }),
+        call: Some(Called {
+            outcome: outcome(exchanged.end, exchanged.upstream_status),
+            timeout: timeout(exchanged),
+            started,
+            first: exchanged.first.as_deref().map(first_call),
+        }),
         bytes_in: exchanged.bytes_in,
         bytes_out: exchanged.bytes_out,
         cut: false,
@@ -233,8 +247,15 @@ async fn conclude(
     }
 }
 
-fn outcome(exchanged: &Exchanged) -> Downstream {
-    match (exchanged.end, exchanged.upstream_status) {
+/// The attempt that nobody heard of.
+fn first_call(first: &First) -> FirstCall {
+    let end = first.rejection.map_or(End::Complete { closing: false }, End::Refused);
+    let timeout = (first.rejection == Some(Rejection::UpstreamTimeout)).then_some(Phase::Connect);
+    FirstCall { outcome: outcome(end, first.upstream_status), timeout, took: first.took }
+}
+
+fn outcome(end: End, upstream_status: Option<u16>) -> Downstream {
+    match (end, upstream_status) {
         (End::ClientGone { .. } | End::Cut { by: Party::Client, .. }, _) => Downstream::Aborted,
         (End::Cut { by: Party::Service, .. }, _) => Downstream::Reset,
         (End::Complete { .. }, Some(status)) => Downstream::Status(status),

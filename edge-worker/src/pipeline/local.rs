@@ -6,6 +6,7 @@ use super::rejection::Rejection;
 use super::respond::{self, Answer, Asker, Content};
 use crate::clock::{self, Millis};
 use crate::config::routes::Local;
+use crate::http::encode::Places;
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
 use crate::http::method::Method;
 use crate::local::health::Detail;
@@ -13,6 +14,7 @@ use crate::local::{Node, health, live, ready};
 use crate::net::connection::{After, Connection};
 use crate::upstream::connect::Destination;
 use crate::upstream::exchange::{self, Call, End};
+use crate::upstream::retry::Repeatable;
 use crate::worker::Worker;
 
 /// How long a scrape may take; rendering takes milliseconds.
@@ -83,9 +85,12 @@ pub async fn scrape(
         started: clock::now(),
         method: asker.method.unwrap_or(Method::Get),
         head: request,
+        places: Places::default(),
+        repeatable: Repeatable::Never,
         framing: BodyFraming::None,
         body_bytes_max: 0,
         in_hand: b"",
+        is_whole: true,
         expects_continue: false,
         deadline: Millis(worker.wheel.now().0 + SCRAPE_MS),
         idle_ms: SCRAPE_MS,

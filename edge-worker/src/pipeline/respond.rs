@@ -2,7 +2,7 @@
 
 use super::account::{Ending, Ledger};
 use super::rejection::Rejection;
-use crate::http::encode::{ClientFraming, Persistence, local_head};
+use crate::http::encode::{ClientFraming, Persistence, local_head, push_number_field};
 use crate::http::head::{RequestHead, Version};
 use crate::http::method::{Method, MethodSet};
 use crate::http::problem_body::{self, Body, Extra, Problem};
@@ -66,7 +66,10 @@ pub async fn refuse_after(
     let mut out = worker.buffers.head();
     let mut scratch = worker.buffers.head();
     let reply = reply(worker, &ledger, &connection.inbound, asker.version, persistence);
-    write_problem(&mut out, &mut scratch, &reply, asker, rejection);
+    match fallback(worker, &ledger, rejection) {
+        Some(body) => write_fallback(&mut out, &reply, asker, rejection, body),
+        None => write_problem(&mut out, &mut scratch, &reply, asker, rejection),
+    }
     worker.buffers.give_back(scratch);
     send(worker, connection, ledger, out, persistence, ending).await
 }
@@ -147,6 +150,27 @@ fn write_problem(
         };
         problem_body::problem(out, scratch, &problem);
     });
+}
+
+/// The row's own words for a service that is left alone.
+fn fallback<'w>(worker: &'w Worker, ledger: &Ledger, rejection: Rejection) -> Option<&'w str> {
+    let Rejection::CircuitOpen { .. } = rejection else { return None };
+    worker.routes.rows().get(ledger.row?)?.notes.fallback.as_deref()
+}
+
+fn write_fallback(out: &mut Vec<u8>, reply: &Reply<'_>, asker: Asker<'_>, rejection: Rejection, body: &str) {
+    let sentence = rejection.sentence();
+    let framing = ClientFraming::Length(body.len() as u64);
+    let fields = |out: &mut Vec<u8>| {
+        out.extend_from_slice(JSON_FIELDS);
+        if let Some(seconds) = sentence.retry_after_s {
+            push_number_field(out, b"Retry-After", u64::from(seconds));
+        }
+    };
+    reply.with_facts(framing, reply.persistence, |facts| local_head(out, sentence.status, fields, facts));
+    if asker.method != Some(Method::Head) {
+        out.extend_from_slice(body.as_bytes());
+    }
 }
 
 /// What every answer to this request says.

@@ -235,6 +235,7 @@ pub const REDIS_OPERATIONS: &[&str] = &[
     "api_key",
     "bans",
     "revoked",
+    "circuits",
 ];
 /// `result` of `gateway_redis_operations_total`.
 pub const REDIS_RESULTS: &[&str] = &["ok", "error", "blocked"];

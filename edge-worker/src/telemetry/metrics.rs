@@ -93,6 +93,7 @@ pub enum Metric {
     InstanceLatency,
     InstanceEjections,
     UpstreamTlsHandshakes,
+    DownstreamRetries,
 }
 
 /// How a metric behaves.
@@ -212,7 +213,7 @@ const _: () = {
         assert!(TABLE[index].labels.len() <= 3, "a series key holds three labels");
         index += 1;
     }
-    assert!(TABLE.len() == Metric::UpstreamTlsHandshakes as usize, "every metric has a row");
+    assert!(TABLE.len() == Metric::DownstreamRetries as usize, "every metric has a row");
 };
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::confirmation::Confirmation;
 use super::endpoint::Visit;
-use super::exchange::Progress;
+use super::progress::Progress;
+use super::retry::{Failure, Second};
 use crate::clock::{self, Millis, Nanos};
 use crate::config::limits::{Limits, UPSTREAM_HEAD_BYTES_MAX};
 use crate::http::body::{self, Decoder};
@@ -14,7 +15,6 @@ use crate::http::method::Method;
 use crate::net::buffers::{Buffers, ROOM};
 use crate::net::io::{ReadEnd, Reader, SocketWheel, Writer};
 use crate::net::wheel::Reason;
-use crate::pipeline::circuit::Passage;
 use std::cell::{Cell, RefCell};
 
 /// What the edge says on the answer, whoever made it.
@@ -74,7 +74,7 @@ pub struct Plan<'p> {
     pub idle_ms: u64,
     pub reply: &'p Reply<'p>,
     pub confirmation: Option<&'p Confirmation<'p>>,
-    pub passage: &'p Passage,
+    pub second: Second<'p>,
     pub visit: Option<&'p Visit<'p>>,
     pub limits: &'p Limits,
     pub buffers: &'p Buffers,
@@ -91,6 +91,8 @@ pub enum DownloadEnd {
     ClientGone,
     /// The service broke off within its body; the client must not take it for whole.
     Cut,
+    /// The service says that it failed, nothing was sent to the client, and the call has leave to be made again.
+    Repeat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,8 @@ pub enum NoAnswer {
     Broken,
     Garbage,
     Late,
+    /// The drain's hard end came first.
+    CutOff,
 }
 
 pub struct Downloaded {
@@ -121,6 +125,22 @@ pub struct Downloaded {
     pub sheds: bool,
 }
 
+impl Downloaded {
+    /// Nothing was passed on, and the connection is of no more use.
+    fn nothing(end: DownloadEnd, status: Option<u16>) -> Downloaded {
+        Downloaded {
+            end,
+            status,
+            bytes: 0,
+            persistent: false,
+            closing: false,
+            until_close: false,
+            silent: false,
+            sheds: false,
+        }
+    }
+}
+
 /// Reads one answer and passes it on.
 pub async fn download(
     reader: &mut Reader<'_>,
@@ -137,23 +157,19 @@ pub async fn download(
         Ok(found) => found,
         Err((fault, input)) => {
             plan.buffers.give_back_roomy(input);
-            return Downloaded {
-                end: DownloadEnd::NoAnswer(fault),
-                status: None,
-                bytes: 0,
-                persistent: false,
-                closing: false,
-                until_close: false,
-                silent: false,
-                sheds: false,
-            };
+            return Downloaded::nothing(DownloadEnd::NoAnswer(fault), None);
         }
     };
     let sheds = head.status() == 503 && head.value(KnownHeader::RetryAfter, after(&input, ROOM)).is_some();
-    plan.passage.answered(head.status(), sheds);
+    plan.second.passage.answered(head.status(), sheds);
     let mut now = clock::now();
     if let Some(visit) = plan.visit {
         visit.answered(head.status(), sheds, now, progress.waited_ms());
+    }
+    let answered = Failure::Answered { status: head.status(), sheds };
+    if plan.second.is_granted(answered, plan.wheel.now()) {
+        plan.buffers.give_back_roomy(input);
+        return Downloaded::nothing(DownloadEnd::Repeat, Some(head.status()));
     }
     if let Some(confirmation) = plan.confirmation {
         Box::pin(confirmation.answered(head.status())).await;
@@ -190,6 +206,7 @@ async fn read_head(
         input = filled.buffer;
         match filled.end {
             None => {}
+            Some(ReadEnd::Expired(Reason::Cut)) => return Err((NoAnswer::CutOff, input)),
             Some(ReadEnd::Expired(_)) => return Err((NoAnswer::Late, input)),
             Some(_) if input.len() == ROOM => return Err((NoAnswer::Silent, input)),
             Some(_) => return Err((NoAnswer::Broken, input)),
@@ -325,7 +342,7 @@ impl Passing<'_> {
                     break;
                 }
                 Some(why) => {
-                    self.silent = matches!(why, ReadEnd::Expired(_));
+                    self.silent = why == ReadEnd::Expired(Reason::UpstreamBody);
                     end = DownloadEnd::Cut;
                     break;
                 }

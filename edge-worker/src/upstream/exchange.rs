@@ -4,22 +4,24 @@ use super::confirmation::Confirmation;
 use super::connect::{ConnectFault, Connected, Destination, Upstreams};
 use super::download::{self, DownloadEnd, Downloaded, NoAnswer, Reply};
 use super::endpoint::{Endpoint, Visit};
+use super::progress::Progress;
+use super::retry::{self, Failure, Repeatable, Second};
 use super::upload::{self, LINGER_MS, UploadEnd, Uploaded};
-use crate::clock::{Millis, Nanos};
+use crate::clock::{self, Millis, Nanos};
 use crate::config::limits::Limits;
+use crate::http::encode::Places;
 use crate::http::head::{BodyFraming, ResponseHead};
 use crate::http::method::Method;
 use crate::net::buffers::Buffers;
-use crate::net::io::{SocketWheel, Stream};
+use crate::net::io::{self, SocketWheel, Stream};
 use crate::net::join::join;
 use crate::net::vigil::{Vigil, Vigils};
-use crate::net::wheel::{Reason, Timer};
+use crate::net::wheel::Reason;
 use crate::pipeline::circuit::Passage;
 use crate::pipeline::rejection::Rejection;
 use crate::telemetry::metrics::Meters;
-use std::cell::Cell;
-use std::os::fd::RawFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What is to be sent, and what is known about it.
 pub struct Call<'c> {
@@ -30,10 +32,16 @@ pub struct Call<'c> {
     pub method: Method,
     /// The encoded head; comes back into the worker's buffers.
     pub head: Vec<u8>,
+    /// Where it changes for a second attempt.
+    pub places: Places,
+    /// Whether there may be one, as far as the request is concerned.
+    pub repeatable: Repeatable,
     pub framing: BodyFraming,
     pub body_bytes_max: u64,
-    /// Body bytes that arrived with the request's head.
+    /// Body bytes that are here already: those that arrived with the request's head, or the whole body.
     pub in_hand: &'c [u8],
+    /// They are the whole body, whatever its framing.
+    pub is_whole: bool,
     /// The client waits for `100 Continue`.
     pub expects_continue: bool,
     /// Until when the answer's head must be complete.
@@ -73,6 +81,16 @@ pub struct Exchanged {
     pub silent: bool,
     /// The service said when to come back.
     pub sheds: bool,
+    /// The attempt before this one, if this is the second.
+    pub first: Option<Box<First>>,
+}
+
+/// An attempt that was repeated: the client saw nothing of it.
+pub struct First {
+    /// What the client would have been told; nothing where the service answered.
+    pub rejection: Option<Rejection>,
+    pub upstream_status: Option<u16>,
+    pub took: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,108 +112,53 @@ pub enum Party {
     Client,
 }
 
-/// What each direction must know of the other.
-#[derive(Default)]
-pub struct Progress {
-    answered: Cell<bool>,
-    uploaded: Cell<bool>,
-    /// Milliseconds that the client has let us wait for its body.
-    waited_ms: Cell<u64>,
-    waiting_since: Cell<Option<Millis>>,
-    /// The answer's timer runs for its head.
-    head_awaited: Cell<bool>,
-    /// We ended the service's connection ourselves: its end says nothing about its answer.
-    broken_off: Cell<bool>,
+/// Carries one exchange out, at the second attempt if the first failed and the call may be made again (`retry`).
+pub async fn exchange(client: &mut Stream, mut call: Call<'_>, means: Means<'_>) -> Exchanged {
+    let exchanged = match attempt(client, &mut call, means).await {
+        Ok(exchanged) => exchanged,
+        // Boxed, as everything that few requests come to: the room for it is part of every request's future.
+        Err(first) => Box::pin(repeat(client, &mut call, first, means)).await,
+    };
+    means.buffers.give_back(call.head);
+    exchanged
 }
 
-/// The answer's time while it does not run: longer than any pause of a body, whose own time-outs bound it.
-const PAUSED_MS: u64 = 86_400_000;
-
-impl Progress {
-    /// The upload waits for the client, until `client_came`. The service is not to blame for that, so its time
-    /// does not run.
-    pub fn client_awaited(&self, now: Millis, answer: &Timer<RawFd>, deadline: Millis) {
-        self.waiting_since.set(Some(now));
-        self.rearm(now, answer, deadline);
+/// The second attempt, after a pause and at another instance if there is one.
+async fn repeat(client: &mut Stream, call: &mut Call<'_>, first: First, means: Means<'_>) -> Exchanged {
+    let first = Box::new(First { took: clock::now().since(call.started), ..first });
+    io::sleep(Duration::from_millis(retry::pause_ms())).await;
+    if let Destination::Service(service) = call.destination {
+        let endpoint = means.upstreams.choose(service, call.endpoint.as_ref(), means.wheel);
+        let authority = endpoint.as_ref().map_or("", |endpoint| endpoint.authority()).as_bytes();
+        let head = call.places.readdress(&call.head, authority, remaining(call, means));
+        means.buffers.give_back(std::mem::replace(&mut call.head, head));
+        call.endpoint = endpoint;
     }
-
-    pub fn client_came(&self, now: Millis, answer: &Timer<RawFd>, deadline: Millis) {
-        if let Some(since) = self.waiting_since.take() {
-            self.waited_ms.set(self.waited_ms.get() + now.0.saturating_sub(since.0));
-        }
-        self.rearm(now, answer, deadline);
-    }
-
-    /// A timer that has fired has ended the read already, and says so.
-    fn rearm(&self, now: Millis, answer: &Timer<RawFd>, deadline: Millis) {
-        if self.head_awaited.get() && answer.fired().is_none() {
-            answer.arm(Reason::Answer, self.answer_within_ms(now, deadline));
-        }
-    }
-
-    /// The upload ends the service's connection.
-    pub fn break_off(&self) {
-        self.broken_off.set(true);
-    }
-
-    #[must_use]
-    pub fn is_broken_off(&self) -> bool {
-        self.broken_off.get()
-    }
-
-    /// Milliseconds that the client has let us wait in all.
-    #[must_use]
-    pub fn waited_ms(&self) -> u64 {
-        self.waited_ms.get()
-    }
-
-    /// What is left of the service's time.
-    #[must_use]
-    pub fn answer_within_ms(&self, now: Millis, deadline: Millis) -> u64 {
-        match self.waiting_since.get() {
-            Some(_) => PAUSED_MS,
-            None => (deadline.0 + self.waited_ms.get()).saturating_sub(now.0),
-        }
-    }
-
-    /// From here to `false` the answer's timer is the head's.
-    pub fn head_awaited(&self, awaited: bool) {
-        self.head_awaited.set(awaited);
-    }
-
-    /// The answer is over: the rest of the request's body has no reader.
-    #[must_use]
-    pub fn is_answered(&self) -> bool {
-        self.answered.get()
-    }
-
-    /// The request's body was read to its end.
-    #[must_use]
-    pub fn is_uploaded(&self) -> bool {
-        self.uploaded.get()
+    (call.started, call.repeatable) = (clock::now(), Repeatable::Never);
+    match attempt(client, call, means).await {
+        Ok(second) => Exchanged { first: Some(first), ..second },
+        Err(_) => unreachable!("what may never be repeated is not"),
     }
 }
 
-/// Carries one exchange out. A kept-alive connection that turns out to be dead before it gave any sign of
-/// life is replaced once, if the request may be repeated (RFC 9110 section 9.2.2).
-pub async fn exchange(client: &mut Stream, call: Call<'_>, means: Means<'_>) -> Exchanged {
-    let bodiless = call.framing == BodyFraming::None;
+/// One attempt; one that has leave to be repeated is the error, and the call has its head back.
+async fn attempt(client: &mut Stream, call: &mut Call<'_>, means: Means<'_>) -> Result<Exchanged, First> {
     let endpoint = call.endpoint.clone();
     let visit =
         endpoint.as_deref().map(|endpoint| means.upstreams.visit(endpoint, means.meters, call.started));
     let connected = match means.upstreams.idle(endpoint.as_ref()) {
         Some(connected) => connected,
-        None => match Box::pin(connect(&call, visit.as_ref(), means)).await {
+        None => match Box::pin(connect(call, visit.as_ref(), means)).await {
             Ok(connected) => connected,
-            Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), bodiless),
+            Err(fault) => return unconnected(fault, call, means),
         },
     };
     let visit = visit.as_ref();
     let mut head = means.buffers.answer();
-    let exchanged = match bodiless {
-        true => repeat(client, (call, visit), connected, &mut head, means).await,
-        // Boxed, as everything that few requests come to: the room for it is part of every request's future.
-        false => Box::pin(with_body(client, (call, visit), connected, &mut head, means)).await,
+    let exchanged = match call.framing {
+        BodyFraming::None => bodiless(client, (call, visit), connected, &mut head, means).await,
+        // Boxed for the same reason.
+        _ => Box::pin(with_body(client, (call, visit), connected, &mut head, means)).await,
     };
     means.buffers.give_back_answer(head);
     exchanged
@@ -213,71 +176,68 @@ async fn connect(
     connected.inspect_err(|_| visit.into_iter().for_each(Visit::failed))
 }
 
-/// Without a body the request can be sent again where its connection was dead all along.
-async fn repeat(
+#[cold]
+fn unconnected(fault: ConnectFault, call: &Call<'_>, means: Means<'_>) -> Result<Exchanged, First> {
+    // Nothing was sent, so that nothing has to be there to be sent again.
+    let second = Second { repeatable: call.repeatable, ..call.second() };
+    if second.is_granted(Failure::Unconnected, means.wheel.now()) {
+        return Err(First::refused(fault.into()));
+    }
+    Ok(Exchanged::without_answer(End::Refused(fault.into()), call.framing == BodyFraming::None))
+}
+
+async fn bodiless(
     client: &mut Stream,
-    (mut call, visit): (Call<'_>, Option<&Visit<'_>>),
+    (call, visit): (&mut Call<'_>, Option<&Visit<'_>>),
     mut connected: Connected,
     head: &mut ResponseHead,
     means: Means<'_>,
-) -> Exchanged {
-    let repeatable = call.method.is_read();
-    let mut request = std::mem::take(&mut call.head);
-    loop {
-        let vigil = vigil(client, &connected, call.confirmation, means);
-        let mut downloaded =
-            without_body(client, &mut connected, &mut request, (&call, visit), (head, means)).await;
-        if vigil.as_ref().is_some_and(Vigil::is_over) {
-            downloaded.end = DownloadEnd::ClientGone;
-        }
-        // The vigil names this connection; it ends before another takes its place.
-        drop(vigil);
-        let stale = downloaded.end == DownloadEnd::NoAnswer(NoAnswer::Silent) && connected.reused;
-        if stale && repeatable {
-            match Box::pin(connect(&call, visit, means)).await {
-                Ok(fresh) => connected = fresh,
-                Err(fault) => return Exchanged::without_answer(End::Refused(fault.into()), true),
-            }
-            continue;
-        }
-        means.buffers.give_back(request);
-        return settle(downloaded, None, connected, (visit, means));
+) -> Result<Exchanged, First> {
+    let vigil = vigil(client, &connected, call.confirmation, means);
+    let mut downloaded = without_body(client, &mut connected, (call, visit), (head, means)).await;
+    if vigil.as_ref().is_some_and(Vigil::is_over) {
+        downloaded.end = DownloadEnd::ClientGone;
     }
+    // The vigil names this connection; it ends before another takes its place.
+    drop(vigil);
+    settle(downloaded, None, connected, (call, visit, means))
 }
 
 async fn without_body(
     client: &mut Stream,
     connected: &mut Connected,
-    request: &mut Vec<u8>,
-    (call, visit): (&Call<'_>, Option<&Visit<'_>>),
+    (call, visit): (&mut Call<'_>, Option<&Visit<'_>>),
     (head, means): (&mut ResponseHead, Means<'_>),
 ) -> Downloaded {
-    let progress = Progress { uploaded: Cell::new(true), ..Progress::default() };
+    let progress = Progress::of_bodiless();
     let mut upstream = connected.stream.sides();
     let within_ms = means.limits.write_timeout_ms.min(remaining(call, means));
     // A service that takes no more may have answered all the same; the read finds out.
-    let (_, returned) = upstream.writer.write_all(std::mem::take(request), within_ms).await;
-    *request = returned;
+    let (_, returned) = upstream.writer.write_all(std::mem::take(&mut call.head), within_ms).await;
+    call.head = returned;
     let plan = download_plan(call, visit, means);
     download::download(&mut upstream.reader, &mut client.sides().writer, head, plan, &progress).await
 }
 
 async fn with_body(
     client: &mut Stream,
-    (mut call, visit): (Call<'_>, Option<&Visit<'_>>),
+    (call, visit): (&mut Call<'_>, Option<&Visit<'_>>),
     mut connected: Connected,
     head: &mut ResponseHead,
     means: Means<'_>,
-) -> Exchanged {
+) -> Result<Exchanged, First> {
     if call.expects_continue && call.in_hand.is_empty() {
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
         if client.write_all(interim, means.limits.write_timeout_ms).await.0.is_err() {
-            return Exchanged::without_answer(End::ClientGone { until_close: false }, false);
+            return Ok(Exchanged::without_answer(End::ClientGone { until_close: false }, false));
         }
     }
     let progress = Progress::default();
     let vigil = vigil(client, &connected, call.confirmation, means);
-    let request = std::mem::take(&mut call.head);
+    let request = match call.second().repeatable {
+        Repeatable::Never => std::mem::take(&mut call.head),
+        Repeatable::ByKey | Repeatable::Read => call.head.clone(),
+    };
     let (mut client, mut upstream) = (client.sides(), connected.stream.sides());
     let client_timer = client.reader.timer();
     let upload_plan = upload::Plan {
@@ -297,7 +257,7 @@ async fn with_body(
     };
     let downloading = async {
         let (reader, writer) = (&mut upstream.reader, &mut client.writer);
-        let plan = download_plan(&call, visit, means);
+        let plan = download_plan(call, visit, means);
         let downloaded = download::download(reader, writer, head, plan, &progress).await;
         progress.answered.set(true);
         if !progress.is_uploaded() {
@@ -314,9 +274,9 @@ async fn with_body(
         downloaded.end = DownloadEnd::ClientGone;
     }
     drop(vigil);
-    let exchanged = settle(downloaded, Some(uploaded), connected, (visit, means));
+    let exchanged = settle(downloaded, Some(uploaded), connected, (call, visit, means))?;
     // A client that is no longer listened to can send no further request.
-    Exchanged { in_step: exchanged.in_step && !silenced, ..exchanged }
+    Ok(Exchanged { in_step: exchanged.in_step && !silenced, ..exchanged })
 }
 
 /// Looks after the client while its service works, but not where the service's success sets something off: that must be
@@ -336,8 +296,8 @@ fn settle(
     downloaded: Downloaded,
     uploaded: Option<Uploaded>,
     connected: Connected,
-    (visit, means): (Option<&Visit<'_>>, Means<'_>),
-) -> Exchanged {
+    (call, visit, means): (&Call<'_>, Option<&Visit<'_>>, Means<'_>),
+) -> Result<Exchanged, First> {
     let reused = connected.reused;
     let upload_end = uploaded.as_ref().map_or(UploadEnd::Done, |uploaded| uploaded.end);
     let delivered = uploaded.as_ref().is_none_or(|uploaded| uploaded.delivered);
@@ -361,18 +321,17 @@ fn settle(
             UploadEnd::TooLarge => End::Refused(Rejection::BodyTooLarge),
             UploadEnd::Malformed(what) => End::Refused(Rejection::BadFraming(what)),
             UploadEnd::ClientSlow => End::Refused(Rejection::BodyTimeout),
-            UploadEnd::ClientGone if silence != NoAnswer::Late => End::ClientGone { until_close: false },
-            _ => {
-                // A connection that was dead all along says nothing of who was at its other end.
-                if !(silence == NoAnswer::Silent && reused) {
-                    visit.into_iter().for_each(Visit::failed);
-                }
-                End::Refused(silence.into())
+            UploadEnd::ClientGone if !matches!(silence, NoAnswer::Late | NoAnswer::CutOff) => {
+                End::ClientGone { until_close: false }
             }
+            _ => unanswered((silence, reused), call, visit, means)?,
         },
+        DownloadEnd::Repeat => {
+            return Err(First { rejection: None, upstream_status: downloaded.status, took: Duration::ZERO });
+        }
     };
     let (bytes_in, surplus) = uploaded.map_or((0, Vec::new()), |uploaded| (uploaded.bytes, uploaded.surplus));
-    Exchanged {
+    Ok(Exchanged {
         end,
         upstream_status: downloaded.status,
         bytes_in,
@@ -382,6 +341,26 @@ fn settle(
         connected: true,
         silent: downloaded.silent,
         sheds: downloaded.sheds,
+        first: None,
+    })
+}
+
+/// No answer, and the client was not the reason.
+fn unanswered(
+    (silence, reused): (NoAnswer, bool),
+    call: &Call<'_>,
+    visit: Option<&Visit<'_>>,
+    means: Means<'_>,
+) -> Result<End, First> {
+    // A connection that was dead all along says nothing of who was at its other end, and what the drain cut off
+    // neither.
+    if silence != NoAnswer::CutOff && !(silence == NoAnswer::Silent && reused) {
+        visit.into_iter().for_each(Visit::failed);
+    }
+    let now = means.wheel.now();
+    match silence.failure().is_some_and(|failure| call.second().is_granted(failure, now)) {
+        true => Err(First::refused(silence.into())),
+        false => Ok(End::Refused(silence.into())),
     }
 }
 
@@ -392,7 +371,7 @@ fn download_plan<'c>(call: &Call<'c>, visit: Option<&'c Visit<'c>>, means: Means
         idle_ms: call.idle_ms,
         reply: call.reply,
         confirmation: call.confirmation,
-        passage: call.passage,
+        second: call.second(),
         visit,
         limits: means.limits,
         buffers: means.buffers,
@@ -402,6 +381,26 @@ fn download_plan<'c>(call: &Call<'c>, visit: Option<&'c Visit<'c>>, means: Means
 
 fn remaining(call: &Call<'_>, means: Means<'_>) -> u64 {
     call.deadline.0.saturating_sub(means.wheel.now().0)
+}
+
+impl<'c> Call<'c> {
+    /// What a second attempt depends on, once some of the request was sent.
+    fn second(&self) -> Second<'c> {
+        let in_hand = self.in_hand.len() as u64;
+        let is_replayable = match self.framing {
+            BodyFraming::None => true,
+            BodyFraming::Length(bytes) => self.is_whole || in_hand >= bytes,
+            BodyFraming::Chunked => self.is_whole,
+        };
+        let repeatable = if is_replayable { self.repeatable } else { Repeatable::Never };
+        Second { repeatable, deadline: self.deadline, passage: self.passage }
+    }
+}
+
+impl First {
+    fn refused(rejection: Rejection) -> First {
+        First { rejection: Some(rejection), upstream_status: None, took: Duration::ZERO }
+    }
 }
 
 impl Exchanged {
@@ -416,6 +415,7 @@ impl Exchanged {
             connected: false,
             silent: false,
             sheds: false,
+            first: None,
         }
     }
 }
@@ -431,12 +431,24 @@ impl From<ConnectFault> for Rejection {
     }
 }
 
+impl NoAnswer {
+    /// As far as the call may be made again.
+    fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Silent => Some(Failure::Unanswered),
+            Self::Broken => Some(Failure::HalfAnswered),
+            Self::Garbage | Self::Late | Self::CutOff => None,
+        }
+    }
+}
+
 impl From<NoAnswer> for Rejection {
     fn from(silence: NoAnswer) -> Self {
         match silence {
             NoAnswer::Silent | NoAnswer::Broken => Self::UpstreamReset,
             NoAnswer::Garbage => Self::UpstreamGarbage,
             NoAnswer::Late => Self::UpstreamTimeout,
+            NoAnswer::CutOff => Self::Draining,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! has answered early, or takes no more, the rest of the body is read and thrown away for a bounded time, so
 //! that the client sees its answer instead of a reset (RFC 9112 section 9.6).
 
-use super::exchange::Progress;
+use super::progress::Progress;
 use crate::clock::Millis;
 use crate::config::limits::{Limits, UPLOAD_BYTES_A_MS_MIN, UPLOAD_GRACE_MS};
 use crate::http::body::{self, Decoder};

@@ -1,6 +1,7 @@
 //! The circuits of the services as operators see and hold them.
 
 use super::order::{CircuitLine, CircuitOrder, Refusal};
+use crate::circuits::Elsewhere;
 use edge_worker::clock;
 use edge_worker::config::WorkerSettings;
 use edge_worker::telemetry::labels::CircuitPosition;
@@ -9,7 +10,10 @@ use shm::breakers::{Breaker, View};
 use shm::names::NameId;
 
 /// One a service, in the order of the services.
-pub struct Circuits(Vec<Held>);
+pub struct Circuits {
+    held: Vec<Held>,
+    elsewhere: Elsewhere,
+}
 
 struct Held {
     service: String,
@@ -27,13 +31,13 @@ pub struct Done {
 impl Circuits {
     /// Of the services that have a name in the region.
     #[must_use]
-    pub fn new(shared: &'static Shared, settings: &WorkerSettings) -> Circuits {
+    pub fn new(shared: &'static Shared, settings: &WorkerSettings, elsewhere: Elsewhere) -> Circuits {
         let named = settings.services.iter().zip(&settings.names.services);
         let held = named.filter_map(|(service, number)| {
             let name = NameId::new(*number)?;
             Some(Held { service: service.name.clone(), name, breaker: shared.breakers.of(name)? })
         });
-        Circuits(held.collect())
+        Circuits { held: held.collect(), elsewhere }
     }
 
     /// Does it, and tells where the circuits that were meant stand.
@@ -44,13 +48,13 @@ impl Circuits {
         let Some(service) = service else {
             return match order {
                 CircuitOrder::List => {
-                    Ok(Done { lines: self.0.iter().map(Held::line).collect(), changed: None })
+                    Ok(Done { lines: self.held.iter().map(|held| self.line(held)).collect(), changed: None })
                 }
                 _ => Err(Refusal::new("no service is named", "name one; `breaker list` shows all")),
             };
         };
-        let held = self.0.iter().find(|held| held.service == service).ok_or_else(|| {
-            let known: Vec<&str> = self.0.iter().map(|held| held.service.as_str()).collect();
+        let held = self.held.iter().find(|held| held.service == service).ok_or_else(|| {
+            let known: Vec<&str> = self.held.iter().map(|held| held.service.as_str()).collect();
             let remedy = format!("name one of: {}", known.join(" "));
             Refusal::new(format!("`{}` is no service", service.escape_debug()), remedy)
         })?;
@@ -63,22 +67,21 @@ impl Circuits {
         let busy = || Refusal::new("the circuit changes all the time", "order it again");
         let transition = changed.map(|changed| changed.ok_or_else(busy)).transpose()?;
         let changed = transition.map(|transition| (held.name, CircuitPosition::after(transition)));
-        Ok(Done { lines: vec![held.line()], changed })
+        Ok(Done { lines: vec![self.line(held)], changed })
     }
-}
 
-impl Held {
-    fn line(&self) -> CircuitLine {
+    fn line(&self, held: &Held) -> CircuitLine {
         let View { position, left_ms, calls, failures, retries, .. } =
-            self.breaker.view(clock::now().millis().0);
+            held.breaker.view(clock::now().millis().0);
         CircuitLine {
-            service: self.service.clone(),
+            service: held.service.clone(),
             state: CircuitPosition::of(position).word().to_owned(),
             held: position.is_held(),
             calls,
             failures,
             retries,
             left_ms,
+            elsewhere: self.elsewhere.of(&held.service),
         }
     }
 }
@@ -87,7 +90,7 @@ impl Held {
 impl Circuits {
     /// Of a node without services.
     pub(super) fn none() -> Circuits {
-        Circuits(Vec::new())
+        Circuits { held: Vec::new(), elsewhere: Elsewhere::default() }
     }
 }
 

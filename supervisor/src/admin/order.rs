@@ -77,6 +77,9 @@ pub struct CircuitLine {
     pub retries: u64,
     /// Milliseconds until an open circuit is tried.
     pub left_ms: u64,
+    /// What another node last said of its own circuit, unless that is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
 }
 
 /// Whose tokens no node accepts any more.

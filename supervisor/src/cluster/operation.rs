@@ -16,10 +16,11 @@ pub enum Operation {
     ApiKey,
     Bans,
     Revoked,
+    Circuits,
 }
 
 impl Operation {
-    pub const ALL: [Operation; 10] = [
+    pub const ALL: [Operation; 11] = [
         Self::Ping,
         Self::CacheRead,
         Self::CacheWrite,
@@ -30,6 +31,7 @@ impl Operation {
         Self::ApiKey,
         Self::Bans,
         Self::Revoked,
+        Self::Circuits,
     ];
 
     /// As in `labels::REDIS_OPERATIONS`.

@@ -53,12 +53,14 @@ fn table(circuits: &[CircuitLine]) -> String {
         "service", "state", "calls", "failures", "retries", "tried again in"
     );
     for circuit in circuits {
-        let CircuitLine { service, state, held, calls, failures, retries, left_ms } = circuit;
-        let note = match (held, left_ms) {
-            (true, _) => "held by an operator".to_owned(),
-            (false, 0) => String::new(),
-            (false, left_ms) => format!("{:.1} s", *left_ms as f64 / 1_000.0),
+        let CircuitLine { service, state, held, calls, failures, retries, left_ms, elsewhere } = circuit;
+        let own = match (held, left_ms) {
+            (true, _) => Some("held by an operator".to_owned()),
+            (false, 0) => None,
+            (false, left_ms) => Some(format!("{:.1} s", *left_ms as f64 / 1_000.0)),
         };
+        let notes: Vec<String> = own.into_iter().chain(elsewhere.clone()).collect();
+        let note = notes.join("; ");
         let line = format!("{service:<14}{state:<11}{calls:>8}{failures:>10}{retries:>9}  {note}");
         text.push_str(line.trim_end());
         text.push('\n');

@@ -4,6 +4,8 @@ use super::{ExitCode, complain};
 use crate::admin::circuits::Circuits;
 use crate::admin::control::{Control, Owner};
 use crate::admin::{Admin, Current, sockets};
+use crate::circuits::{Elsewhere, Watch};
+use crate::cluster::circuits::Bulletin;
 use crate::cluster::connection::Connection;
 use crate::cluster::endpoint::EndpointFault;
 use crate::cluster::publisher::Publisher;
@@ -184,7 +186,8 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let exporter = Rc::new(RefCell::new(exporter(&settings, region, spool, security.clone())));
     let hooks = Hooks { reload: Box::new(move || reload.notify_one()), ..hooks(&exporter) };
     let tenant_format = settings.worker.tokens.tenant_format;
-    let circuits = Circuits::new(region.shared(), &settings.worker);
+    let elsewhere = Elsewhere::default();
+    let circuits = Circuits::new(region.shared(), &settings.worker, elsewhere.clone());
     let owner = Owner::of_process();
     let control = Control::new(withdrawals.clone(), security.clone(), tenant_format, owner, circuits);
     let last = withdrawals.clone();
@@ -199,6 +202,7 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let redis = settings.supervisor.redis.as_ref();
     let redis =
         redis.map(|redis| Connection::new(redis, security.figures())).transpose().map_err(redis_fault)?;
+    watch_circuits(&settings, region, redis.clone(), elsewhere);
     let own = (Rc::clone(&exporter), verifier);
     look_on(settings, doors, region, (spool.clone(), own), (workers, redis), endpoints);
     let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks, answerer).run().await;
@@ -329,10 +333,26 @@ fn follow_revocations(
     let Some(redis) = &settings.supervisor.redis else {
         return Ok(Withdrawals::new(mirror, None));
     };
-    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let publisher = Publisher::new(node, tokens.clock_skew_s, security.clone());
+    let publisher = Publisher::new(node_name(), tokens.clock_skew_s, security.clone());
     mirror::follow(redis, mirror.clone(), publisher.clone()).map_err(redis_fault)?;
     Ok(Withdrawals::new(mirror, Some(publisher)))
+}
+
+/// From here on changes of circuits are logged, and told to other nodes if there is a Redis to do it by.
+fn watch_circuits(
+    settings: &Settings,
+    region: &'static SupervisorRegion,
+    redis: Option<Connection>,
+    elsewhere: Elsewhere,
+) {
+    let bulletin = redis.map(|redis| Bulletin::new(redis, node_name(), region.boot_id().to_string()));
+    let watch = Watch::new(region.shared(), &settings.worker, bulletin, elsewhere);
+    drop(tokio::spawn(watch.run()));
+}
+
+/// What other nodes know this one by.
+fn node_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn redis_fault(fault: EndpointFault) -> StartFault {

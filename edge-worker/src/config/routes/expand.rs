@@ -109,6 +109,7 @@ fn draft<'t>(fields: &mut Fields<'t>) -> Option<Draft<'t>> {
         webhook: fields.flag("webhook"),
         outage: fields.choice("outage", &OUTAGES),
         stale: fields.choice("stale", &STALES).unwrap_or_default(),
+        fallback: fallback(fields),
         ..Notes::default()
     };
     if notes.buffered && body_bytes_max.is_none_or(|bytes| bytes > BUFFERED_BODY_BYTES_MAX) {
@@ -136,6 +137,22 @@ fn draft<'t>(fields: &mut Fields<'t>) -> Option<Draft<'t>> {
         reason,
     })
 }
+
+/// A JSON document, small enough to stand in the settings of every worker.
+fn fallback(fields: &mut Fields<'_>) -> Option<String> {
+    let text = fields.text("fallback")?;
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    let checked = match is_json && text.len() <= FALLBACK_BYTES_MAX {
+        true => Ok(text.to_owned()),
+        false => Err(Mistake::new(
+            format!("is no JSON document of at most {FALLBACK_BYTES_MAX} bytes"),
+            "write the body that clients are to get, such as \'{\"items\":[]}\'",
+        )),
+    };
+    fields.accept("fallback", checked)
+}
+
+const FALLBACK_BYTES_MAX: usize = 8_192;
 
 /// Who answers: a service, the edge itself, or nobody. Exactly one of them.
 fn answer<'t>(fields: &mut Fields<'t>, denied: bool) -> Option<Answer<'t>> {
@@ -188,6 +205,10 @@ fn row(fields: &mut Fields<'_>, draft: &Draft<'_>, template: String) -> Option<R
         fields.fault("reason", mistake);
     }
     check_policies(fields, draft, &class);
+    if draft.notes.fallback.is_some() && !matches!(draft.answer, Answer::Service { .. }) {
+        let mistake = Mistake::new("means nothing on a row that no service answers", "remove it");
+        fields.fault("fallback", mistake);
+    }
     let target = match draft.answer {
         Answer::Deny => Target::Deny,
         Answer::Local(local) => Target::Local(local),

@@ -161,6 +161,7 @@ fn notes(row: &Row) -> String {
         uuid_segments,
         outage,
         stale,
+        fallback,
     } = &row.notes;
     let mut words: Vec<String> = Vec::new();
     match idempotency {
@@ -182,6 +183,7 @@ fn notes(row: &Row) -> String {
     }
     words.extend(outage.map(|policy| format!("in an outage: {}", policy.word())));
     words.extend((*stale == StalePolicy::Check).then(|| "stale: check".to_owned()));
+    words.extend(fallback.iter().map(|_| "fallback body".to_owned()));
     words.extend(deprecated.iter().map(|successor| format!("deprecated for {successor}")));
     words.extend(sunset.iter().map(|date| format!("ends {date}")));
     words.extend((!row.reason.is_empty()).then(|| format!("public: {}", row.reason)));

@@ -4,6 +4,7 @@ use super::{number, push_field, push_number_field};
 use crate::http::head::{BodyFraming, KnownHeader, RequestHead};
 use crate::http::header_rules::{RowKind, passes_to_service};
 use crate::http::method::Method;
+use std::ops::Range;
 
 /// Everything but method and target.
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +57,37 @@ pub enum TenantSource {
     AdminOverride,
 }
 
-/// Appends a complete request head. `write_target` appends the target, which it has proven to be safe.
-/// The connection is kept alive, as HTTP/1.1 implies.
+/// Where a head says what is different in a second attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    authority: Range<usize>,
+    remaining: Range<usize>,
+}
+
+impl Places {
+    /// The same head for another instance, and later.
+    #[must_use]
+    pub fn readdress(&self, head: &[u8], authority: &[u8], remaining_ms: u64) -> Vec<u8> {
+        let part = |range: Range<usize>| head.get(range).unwrap_or_default();
+        let mut out = Vec::with_capacity(head.len() + authority.len());
+        out.extend_from_slice(part(0..self.authority.start));
+        out.extend_from_slice(authority);
+        out.extend_from_slice(part(self.authority.end..self.remaining.start));
+        number::push(&mut out, remaining_ms);
+        out.extend_from_slice(part(self.remaining.end..head.len()));
+        out
+    }
+}
+
+/// Appends a complete request head to an empty buffer. `write_target` appends the target, which it has proven to be
+/// safe. The connection is kept alive, as HTTP/1.1 implies.
 pub fn request_head(
     out: &mut Vec<u8>,
     method: Method,
     write_target: impl FnOnce(&mut Vec<u8>),
     request: &UpstreamRequest<'_>,
-) {
+) -> Places {
+    debug_assert!(out.is_empty(), "places are those of a head that stands alone");
     out.extend_from_slice(method.as_str().as_bytes());
     out.push(b' ');
     let target_start = out.len();
@@ -75,14 +99,17 @@ pub fn request_head(
     );
     out.extend_from_slice(b" HTTP/1.1\r\n");
     push_field(out, b"Host", request.authority);
+    let authority_end = out.len() - b"\r\n".len();
+    let authority = authority_end - request.authority.len()..authority_end;
     pass_fields(out, request);
-    inject(out, &request.injected);
+    let remaining = inject(out, &request.injected);
     match request.framing {
         BodyFraming::None => {}
         BodyFraming::Length(length) => push_number_field(out, b"Content-Length", length),
         BodyFraming::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
     }
     out.extend_from_slice(b"\r\n");
+    Places { authority, remaining }
 }
 
 fn pass_fields(out: &mut Vec<u8>, request: &UpstreamRequest<'_>) {
@@ -98,7 +125,8 @@ fn pass_fields(out: &mut Vec<u8>, request: &UpstreamRequest<'_>) {
     }
 }
 
-fn inject(out: &mut Vec<u8>, injected: &Injected<'_>) {
+/// Where the time left stands is the answer.
+fn inject(out: &mut Vec<u8>, injected: &Injected<'_>) -> Range<usize> {
     push_field(out, b"x-request-id", injected.request_id.as_bytes());
     push_field(out, b"x-correlation-id", injected.correlation_id.as_bytes());
     push_field(out, b"x-original-ip", injected.client_ip.as_bytes());
@@ -109,7 +137,9 @@ fn inject(out: &mut Vec<u8>, injected: &Injected<'_>) {
     out.extend_from_slice(b"x-gateway-forwarded: true\r\nx-request-deadline: ");
     number::push(out, injected.deadline_epoch_ms);
     out.extend_from_slice(b"\r\nx-timeout-remaining: ");
+    let remaining_start = out.len();
     number::push(out, injected.remaining_ms);
+    let remaining = remaining_start..out.len();
     out.extend_from_slice(b"\r\n");
     if let Some(traceparent) = injected.traceparent {
         push_field(out, b"traceparent", traceparent.as_bytes());
@@ -123,4 +153,5 @@ fn inject(out: &mut Vec<u8>, injected: &Injected<'_>) {
         push_field(out, b"x-user-id", identity.user.as_bytes());
         push_field(out, b"x-user-role", identity.role.as_bytes());
     }
+    remaining
 }

@@ -55,6 +55,31 @@ fn written(text: &str, row: RowKind, framing: BodyFraming, injected: Injected<'_
     String::from_utf8(out).expect("ASCII")
 }
 
+#[test]
+fn a_second_attempt_has_another_authority_and_less_time_and_is_else_the_same() {
+    let text = "GET /x HTTP/1.1\r\nHost: api.example\r\nAccept: a\r\n\r\n";
+    let head = parsed(text);
+    let mut request = UpstreamRequest {
+        authority: b"10.1.2.3:3003",
+        head: &head,
+        bytes: text.as_bytes(),
+        row: RowKind::Ordinary,
+        framing: BodyFraming::None,
+        injected: injected(),
+    };
+    let written = |request: &UpstreamRequest<'_>| {
+        let mut out = Vec::new();
+        let places = request_head(&mut out, Method::Get, |out| out.extend_from_slice(b"/x"), request);
+        (out, places)
+    };
+    let (first, places) = written(&request);
+    request.authority = b"b";
+    request.injected.remaining_ms = 42;
+    let (second, _) = written(&request);
+    assert_eq!(places.readdress(&first, b"b", 42), second);
+    assert_ne!(first, second);
+}
+
 const CLIENT: &str = "POST /x HTTP/1.1\r\nHost: api.example\r\nACCEPT:text/html\r\n\
 Authorization: Bearer a.b.c\r\nCookie:  a=b \r\nX-Tenant-Id: evil\r\nx-request-id: evil\r\n\
 X-Forwarded-For: 6.6.6.6\r\nTraceparent: 00-theirs\r\n\

@@ -186,6 +186,13 @@ impl Meters {
         }
     }
 
+    /// A call to the service with this index was made a second time.
+    pub fn retried(&self, service: usize) {
+        if let Some(service) = self.services.get(service) {
+            self.count(Metric::DownstreamRetries, service.name, 0, 1);
+        }
+    }
+
     /// A call to the service with this index ran out of time.
     pub fn timeout(&self, service: usize, phase: Phase) {
         if let Some(service) = self.services.get(service) {

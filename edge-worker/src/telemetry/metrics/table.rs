@@ -535,6 +535,13 @@ pub const TABLE: &[Definition] = &[
         &[SERVICE, label("result", Values::Words(Handshake::WORDS))],
         "TLS handshakes of workers with services: full and resumed are connections, the others say why there is none.",
     ),
+    plain(
+        Metric::DownstreamRetries,
+        "gateway_downstream_retries_total",
+        Counter,
+        &[SERVICE],
+        "Calls to services that were made a second time.",
+    ),
 ];
 
 const fn plain(

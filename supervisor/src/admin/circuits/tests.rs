@@ -10,7 +10,7 @@ fn circuits() -> Circuits {
         let breaker = region.shared().breakers.of(name).expect("there is room");
         Held { service: service.to_owned(), name, breaker }
     });
-    Circuits(held.into())
+    Circuits { held: held.into(), elsewhere: Elsewhere::default() }
 }
 
 fn states(circuits: &Circuits) -> Vec<(String, bool)> {

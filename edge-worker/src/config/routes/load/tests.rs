@@ -214,6 +214,8 @@ fn a_wrong_value_is_named_with_its_key() {
         (r#"class = "x""#, "class: is none of: anonymous"),
         (r#"outage = "x""#, "outage: is none of: deny claims"),
         (r#"stale = "x""#, "stale: is none of: serve check"),
+        (r#"fallback = "{""#, "fallback: is no JSON document"),
+        (r#"fallback = 7"#, "fallback: is not a text"),
     ] {
         let found = problem_of_row(&format!("{base}, {extra}"));
         assert!(found.contains(wanted), "{extra}: {found}");
