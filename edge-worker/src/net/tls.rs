@@ -101,4 +101,4 @@ impl ResolvesClientCert for Nobody {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::net) mod tests;

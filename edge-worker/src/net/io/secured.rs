@@ -273,3 +273,6 @@ impl Drop for Secured {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use std::thread;
 const PATIENCE_MS: u64 = 10_000;
 
 /// Runs `main` on io_uring and on epoll.
-fn on_both<F: Future<Output = ()>>(main: impl Fn(Driver, Rc<SocketWheel>) -> F) {
+pub(super) fn on_both<F: Future<Output = ()>>(main: impl Fn(Driver, Rc<SocketWheel>) -> F) {
     for choice in [IoDriver::Auto, IoDriver::Epoll] {
         let main = &main;
         let both = |driver| async move {
@@ -30,7 +30,7 @@ fn on_both<F: Future<Output = ()>>(main: impl Fn(Driver, Rc<SocketWheel>) -> F) 
     }
 }
 
-fn listen() -> (StdListener, SocketAddr) {
+pub(super) fn listen() -> (StdListener, SocketAddr) {
     let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("a bound listener has an address");
     (listener, address)

@@ -8,9 +8,9 @@ use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 use std::io::{Read, Write};
 
 /// A session and its server, and the wire between them.
-pub(in crate::net) struct Pair {
-    pub(in crate::net) session: Session,
-    pub(in crate::net) server: ServerConnection,
+struct Pair {
+    session: Session,
+    server: ServerConnection,
     /// Bytes that are delivered at a time.
     step: usize,
 }
