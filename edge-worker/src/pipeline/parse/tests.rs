@@ -3,6 +3,15 @@
 use super::*;
 
 #[test]
+fn an_id_is_the_clients_text_where_it_stands_or_our_own() {
+    let bytes = b"X-Request-ID: abc-1\r\n";
+    let sent = Id::Sent(Span::of(&bytes[14..19], bytes));
+    assert_eq!(sent.text(bytes), b"abc-1");
+    let made = hyphenated([7; 16]);
+    assert_eq!(Id::Made(made).text(bytes), made);
+}
+
+#[test]
 fn made_ids_are_random_uuids() {
     let ids = Ids::seeded();
     let (Id::Made(first), Id::Made(second)) = (ids.make(), ids.make()) else { panic!("made ids are made") };
