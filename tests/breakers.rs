@@ -1,6 +1,8 @@
 //! The circuits of the services: one a service for all workers of a node, open when the service fails too often.
 
-use crate::harness::{Backend, Command, Edge, Gate, RedisServer, Script, Token, eventually, holds_within};
+use crate::harness::{
+    Backend, Command, Edge, Gate, RedisServer, Script, Step, Token, eventually, holds_within,
+};
 use edge_worker::config::services::SERVICES;
 use std::time::{Duration, Instant};
 
@@ -259,4 +261,42 @@ fn a_change_is_logged_and_other_nodes_hear_of_it_and_decide_for_themselves() {
         changes,
         [("search".into(), "open".into(), true.into()), ("search".into(), "closed".into(), false.into())]
     );
+}
+
+#[test]
+fn a_probe_whose_client_keeps_the_edge_waiting_decides_nothing_and_lets_the_next_one_try() {
+    let backend = Backend::start();
+    let reset = RESET_MS.to_string();
+    let edge = Command::run(&backend)
+        .set("CIRCUIT_BREAKER_RESET_TIMEOUT", &reset)
+        .set("CIRCUIT_BREAKER_VOLUME_THRESHOLD", "1")
+        .start();
+    let token = admin();
+    backend.script_once("/", Script::answer(500, &[], ""));
+    fetch(&edge, &token, ("GET", "/api/v1/tickets")).expect_status(500);
+    backend.script("/", Script { body_first: false, steps: vec![Step::ReadBody, Step::Echo] });
+    let mut slow = Vec::new();
+    eventually("the slow client has the probe", || {
+        let mut client = edge.client();
+        let head = format!(
+            "POST /api/v1/tickets/x HTTP/1.1\r\nhost: edge\r\nauthorization: Bearer {token}\r\n\
+             content-length: 4\r\n\r\n"
+        );
+        client.send_raw(head);
+        slow.push(client);
+        (hits(&backend) > 1).then_some(())
+    });
+    let began = Instant::now();
+    fetch(&edge, &token, ("GET", "/api/v1/tickets")).expect_status(503);
+    eventually("another call is let through", || {
+        (fetch(&edge, &token, ("GET", "/api/v1/tickets")).status == 200).then_some(())
+    });
+    assert!(began.elapsed() < Duration::from_secs(4), "after {:?}", began.elapsed());
+    assert_eq!(state(&edge, "ticket"), 0.0, "and it closed the circuit");
+    let served = slow.iter_mut().filter_map(|client| {
+        // Those that were refused are closed behind their answer.
+        let _ = client.try_send_raw("body");
+        Some(client.response_to("POST").status).filter(|status| *status == 200)
+    });
+    assert_eq!(served.count(), 1, "the slow one is served all the same");
 }

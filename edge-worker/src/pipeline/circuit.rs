@@ -6,6 +6,7 @@
 use crate::clock;
 use crate::config::routes::{Row, Target};
 use crate::config::services::{Service, ServiceId};
+use crate::net::io;
 use crate::pipeline::bulkhead::Place;
 use crate::pipeline::rejection::Rejection;
 use crate::telemetry::labels::{CircuitPosition, Downstream};
@@ -15,6 +16,7 @@ use shm::layout::Shared;
 use shm::names::NameId;
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The breakers of the services, by [`ServiceId`].
 pub struct Circuits {
@@ -33,6 +35,16 @@ pub struct Passage {
     /// Where a service is called.
     place: Option<Place>,
     permit: Cell<Option<Permit>>,
+    /// Holds the permit of the call that decides.
+    probe: Option<Rc<Probe>>,
+}
+
+/// The call that decides about a half-open circuit. Nobody else may call meanwhile, so it does not wait for its client
+/// for long.
+struct Probe {
+    permit: Cell<Option<Permit>>,
+    awaits_client: Cell<bool>,
+    is_watched: Cell<bool>,
 }
 
 impl Circuits {
@@ -80,12 +92,12 @@ pub fn enter(worker: &Rc<Worker>, place: Option<Place>) -> Result<Passage, Rejec
     let circuit = service.and_then(|service| worker.circuits.of(service));
     // The wheel may be late: then a client waits a moment longer than it has to, but not longer than anybody.
     let admission = circuit.map(|circuit| (circuit.admit(worker), circuit.parameters.reset_ms));
-    let permit = match admission {
-        None => None,
-        Some((Admission::Pass(permit), _)) => Some(permit),
+    let (permit, probe) = match admission {
+        None => (None, None),
+        Some((Admission::Pass(permit), _)) => (Some(permit), None),
         Some((Admission::Probe(permit), _)) => {
             worker.meters.circuit_changed(service, CircuitPosition::HalfOpen);
-            Some(permit)
+            (None, Some(Probe::with(permit)))
         }
         Some((Admission::Refused { retry_after_ms }, reset_ms)) => {
             return Err(open(retry_after_ms.min(reset_ms)));
@@ -96,7 +108,7 @@ pub fn enter(worker: &Rc<Worker>, place: Option<Place>) -> Result<Passage, Rejec
     if let Some(service) = service {
         worker.block.in_flight_add(usize::from(service.0));
     }
-    Ok(Passage { worker: Rc::clone(worker), place, permit: Cell::new(permit) })
+    Ok(Passage { worker: Rc::clone(worker), place, permit: Cell::new(permit), probe })
 }
 
 /// What an answer, or the lack of one, says of a service's health (platform section 1). `sheds`: it came with
@@ -131,15 +143,23 @@ impl Passage {
 
     /// Tells the breaker how the call went. The first word counts.
     pub fn settle(&self, outcome: Outcome) {
-        let Some((permit, service)) = self.permit.take().zip(self.service()) else { return };
-        let Some(circuit) = self.worker.circuits.of(service) else { return };
-        // By an exact clock: an open circuit is to be left alone for all of its time.
-        let now_ms = match outcome {
-            Outcome::Failure => clock::now().millis().0,
-            Outcome::Success | Outcome::Neutral => self.worker.wheel.now().0,
-        };
-        if let Some(transition) = circuit.breaker.record(permit, outcome, &circuit.parameters, now_ms) {
-            self.worker.meters.circuit_changed(Some(service), CircuitPosition::after(transition));
+        let held = self.permit.take().or_else(|| self.probe.as_ref()?.permit.take());
+        if let Some((permit, service)) = held.zip(self.service()) {
+            record(&self.worker, service, permit, outcome);
+        }
+    }
+
+    /// The edge waits for the client to send its body, until it does not any more. A probe that does so for long says
+    /// nothing about the service, and the next call decides.
+    #[inline]
+    pub fn awaits_client(&self, awaits: bool) {
+        let Some(probe) = &self.probe else { return };
+        probe.awaits_client.set(awaits);
+        if awaits
+            && !probe.is_watched.replace(true)
+            && let Some(service) = self.service()
+        {
+            io::spawn(give_up(Rc::clone(&self.worker), service, Rc::clone(probe)));
         }
     }
 
@@ -165,6 +185,40 @@ impl Passage {
     /// The answer's head is here, which is what health is judged by (platform section 1), however long the body takes.
     pub fn answered(&self, status: u16, sheds: bool) {
         self.settle(verdict(Downstream::Status(status), sheds));
+    }
+}
+
+fn record(worker: &Worker, service: ServiceId, permit: Permit, outcome: Outcome) {
+    let Some(circuit) = worker.circuits.of(service) else { return };
+    // By an exact clock: an open circuit is to be left alone for all of its time.
+    let now_ms = match outcome {
+        Outcome::Failure => clock::now().millis().0,
+        Outcome::Success | Outcome::Neutral => worker.wheel.now().0,
+    };
+    if let Some(transition) = circuit.breaker.record(permit, outcome, &circuit.parameters, now_ms) {
+        worker.meters.circuit_changed(Some(service), CircuitPosition::after(transition));
+    }
+}
+
+impl Probe {
+    fn with(permit: Permit) -> Rc<Probe> {
+        Rc::new(Probe {
+            permit: Cell::new(Some(permit)),
+            awaits_client: Cell::new(false),
+            is_watched: Cell::new(false),
+        })
+    }
+}
+
+/// Returns the permit of a probe whose client keeps it waiting. Ends with the probe.
+async fn give_up(worker: Rc<Worker>, service: ServiceId, probe: Rc<Probe>) {
+    loop {
+        io::sleep(CLIENT_PATIENCE).await;
+        let Some(permit) = probe.permit.take() else { return };
+        if probe.awaits_client.get() {
+            return record(&worker, service, permit, Outcome::Neutral);
+        }
+        probe.permit.set(Some(permit));
     }
 }
 
@@ -201,6 +255,7 @@ fn open(retry_after_ms: u64) -> Rejection {
 }
 
 const PROBE_GRACE_MS: u64 = 1_000;
+const CLIENT_PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

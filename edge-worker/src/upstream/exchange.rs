@@ -248,6 +248,7 @@ async fn with_body(
         wheel: means.wheel,
         deadline: call.deadline,
         answer_timer: upstream.reader.timer(),
+        passage: call.passage,
     };
     let uploading = async {
         let (reader, writer) = (&mut client.reader, &mut upstream.writer);

@@ -12,6 +12,7 @@ use crate::http::head::BodyFraming;
 use crate::net::buffers::Buffers;
 use crate::net::io::{ReadEnd, Reader, SocketWheel, Writer};
 use crate::net::wheel::{Reason, Timer};
+use crate::pipeline::circuit::Passage;
 use std::os::fd::RawFd;
 
 /// How long a client may go on sending a body that nobody wants any more.
@@ -29,6 +30,7 @@ pub struct Plan<'p> {
     /// Until when the answer's head must be complete, not counting what the client lets us wait.
     pub deadline: Millis,
     pub answer_timer: &'p Timer<RawFd>,
+    pub passage: &'p Passage,
 }
 
 /// How the upload ended.
@@ -128,7 +130,9 @@ impl<'p> Carrier<'p> {
                 .remaining()
                 .map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
             progress.client_awaited(self.plan.wheel.now(), self.plan.answer_timer, self.plan.deadline);
+            self.plan.passage.awaits_client(true);
             let filled = reader.read_up_to(std::mem::take(input), most, reason, within_ms).await;
+            self.plan.passage.awaits_client(false);
             progress.client_came(self.plan.wheel.now(), self.plan.answer_timer, self.plan.deadline);
             if progress.waited_ms() > UPLOAD_GRACE_MS + self.bytes / UPLOAD_BYTES_A_MS_MIN {
                 return UploadEnd::ClientSlow;
