@@ -22,7 +22,7 @@ pub use edge::{Command, Edge};
 pub use metrics::Metrics;
 pub use polling::{eventually, holds_within};
 pub use redis::RedisServer;
-pub use script::{Gate, Script, Step};
+pub use script::{Desks, Gate, Script, Step};
 pub use terminator::{Clients, Farewell, Terminator, Terms};
 pub use token::{Key, Token};
 

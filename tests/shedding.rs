@@ -10,10 +10,10 @@ const ADMITTED: (&str, &str) = ("GET", "/api/v1/tickets");
 const CHECKOUT: (&str, &str) = ("POST", "/api/v1/tickets/purchase");
 const TRIES: usize = 20;
 
-/// From 20 requests in flight on it sheds, and each 20 more are one class; at 80 the worker is full.
-const MARK: usize = 20;
-const CLASS: usize = 20;
-const CAP: usize = 80;
+/// From 60 requests in flight on it sheds, and each 20 more are one class; at 130 the worker is full.
+const MARK: usize = 60;
+const CLASS: usize = MARK / 3;
+const CAP: usize = 130;
 
 struct Node {
     edge: Edge,

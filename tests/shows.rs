@@ -5,6 +5,8 @@ mod revocation;
 mod rush;
 mod outages;
 mod instances;
+mod stall;
+mod overload;
 
 use std::time::Duration;
 

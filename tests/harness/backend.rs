@@ -267,6 +267,7 @@ impl Conversation {
                 return Ok(After::End);
             }
             Step::Pause(delay) => super::polling::pause(delay),
+            Step::Served(desks) => super::polling::pause(desks.serve()),
             Step::Await(gate) => gate.wait(),
             Step::ReadBody => drop(self.reader.body(framing(head))?),
             Step::Hang => {

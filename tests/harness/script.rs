@@ -1,7 +1,7 @@
 //! How a backend answers: a list of steps, with names for the usual good and bad manners.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One thing a backend does on a connection after a request.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub enum Step {
     Forever(Vec<u8>),
     /// A scripted delay: the slowness is what is tested.
     Pause(Duration),
+    /// Waits for one of the desks and is served there.
+    Served(Desks),
     /// Goes on when the test opens the gate.
     Await(Gate),
     /// Reads the request's body, which was left unread so far.
@@ -69,6 +71,11 @@ impl Script {
 
     pub fn hanging() -> Script {
         Script::of(vec![Step::Hang])
+    }
+
+    /// What a service of limited capacity does: no more at a time than it has desks.
+    pub fn served(desks: &Desks) -> Script {
+        Script::of(vec![Step::Served(desks.clone()), Step::Send(answer_bytes(200, &[], b"served"))])
     }
 
     pub fn slow_head(delay: Duration) -> Script {
@@ -164,6 +171,29 @@ pub fn answer_bytes(status: u16, fields: &[(&str, &str)], body: &[u8]) -> Vec<u8
     let mut bytes = head.into_bytes();
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// So many desks, each of which serves one request after the other and takes its time for it, first come, first served.
+#[derive(Clone, Debug)]
+pub struct Desks {
+    taking: Duration,
+    /// When each is free.
+    free: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Desks {
+    pub fn new(count: usize, taking: Duration) -> Desks {
+        Desks { taking, free: Arc::new(Mutex::new(vec![Instant::now(); count])) }
+    }
+
+    /// How long it takes until a request that comes now has been served. It has its desk from here on.
+    pub(super) fn serve(&self) -> Duration {
+        let now = Instant::now();
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let desk = free.iter_mut().min().expect("there are desks");
+        *desk = (*desk).max(now) + self.taking;
+        desk.saturating_duration_since(now)
+    }
 }
 
 /// Holds backends until the test lets them go on.

@@ -29,7 +29,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "FLOODGATE_SHED_IN_FLIGHT",
         "shedding.in_flight",
         Rule::Number(0, 1_000_000),
-        "Requests in flight a worker, on the average of the node, from which on it sheds; 0 does not look at them",
+        "Requests in flight a worker, on the average of the node, from which on it sheds; at twice as many all but the checkout class; 0 does not look at them",
     )
     .preset_rule("half of FLOODGATE_IN_FLIGHT_MAX"),
 ];

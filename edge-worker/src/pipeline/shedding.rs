@@ -4,9 +4,9 @@
 //! all of it and a part of the browsing class, and so on: a fraction, since all of a class would be too much where a
 //! bit does.
 //!
-//! Crowding: requests in flight on the node. From the mark on the level grows in proportion to what is above it, as a
-//! queue under random early detection (Floyd and Jacobson 1993) drops more the longer it is; at the hard cap even the
-//! checkout class is shed.
+//! Crowding: requests in flight on the node. From the mark to twice the mark the level grows in proportion, as a queue
+//! under random early detection (Floyd and Jacobson 1993) drops more the longer it is; only at the hard cap the
+//! checkout class is shed, too.
 //! Strain: how late the worker's loop is, which is the time that everything in it waits. As in CoDel (Nichols and
 //! Jacobson 2012) the least of an interval counts: a burst makes one tick late, overload makes every tick late. While
 //! even the least is above the mark, the level rises by a step an interval, a larger one the further above; below half
@@ -32,16 +32,16 @@ pub struct Level(u64);
 pub const CLASS: u64 = 256;
 /// All classes that can be shed.
 const ALL: u64 = 4 * CLASS;
-/// What lateness alone may shed: the checkout class is for the hard cap.
-const STRAIN_MAX: u64 = 3 * CLASS;
+/// What may be shed below the hard cap: all but the checkout class.
+const SPARING_MAX: u64 = 3 * CLASS;
 /// An interval of strain, and the ticks that it must have: one long stall is no overload.
 const INTERVAL_MS: u64 = 400;
 const INTERVAL_TICKS: u32 = 4;
 const STEP_UP: u64 = CLASS / 4;
 const STEP_UP_MAX: u64 = CLASS;
 const STEP_DOWN: u64 = CLASS / 4;
-/// The level falls by one class in 512 ms at most.
-const FALL_MS: u64 = 2;
+/// The level falls by one class in 256 ms at most.
+const FALL_A_MS: u64 = 1;
 
 /// What a worker sheds at the moment.
 pub struct Shedding {
@@ -127,7 +127,7 @@ impl Pressure {
         let wanted = self.strain.max(crowding(marks, seen));
         let elapsed_ms = seen.now.0.saturating_sub(self.last.0);
         self.last = seen.now;
-        self.level = wanted.max(self.level.saturating_sub(elapsed_ms / FALL_MS));
+        self.level = wanted.max(self.level.saturating_sub(elapsed_ms * FALL_A_MS));
         Level(self.level)
     }
 
@@ -141,7 +141,7 @@ impl Pressure {
         let (least, mark) = (self.least_lag_ns, marks.lag_ms * 1_000_000);
         if least > mark {
             let step = (STEP_UP * (least / mark)).min(STEP_UP_MAX);
-            self.strain = (self.strain + step).min(STRAIN_MAX);
+            self.strain = (self.strain + step).min(SPARING_MAX);
         } else if least < mark / 2 {
             self.strain = self.strain.saturating_sub(STEP_DOWN);
         }
@@ -158,7 +158,8 @@ fn crowding(marks: Marks, seen: Seen) -> u64 {
     if seen.in_flight >= cap {
         return ALL;
     }
-    seen.in_flight.saturating_sub(mark) * STRAIN_MAX / cap.saturating_sub(mark).max(1)
+    let way = mark.min(cap.saturating_sub(mark)).max(1);
+    (seen.in_flight.saturating_sub(mark) * SPARING_MAX / way).min(SPARING_MAX)
 }
 
 #[cfg(test)]

@@ -45,12 +45,17 @@ fn classes_are_shed_one_after_the_other_and_a_part_at_a_time() {
 fn crowding_grows_from_the_mark_to_the_cap_and_spares_the_checkout_below_it() {
     let level = |in_flight, workers| crowding(MARKS, Seen { workers, ..seen(in_flight, 0, 0) });
     assert_eq!((level(0, 1), level(100, 1)), (0, 0));
-    assert_eq!(level(101, 1), 2);
-    assert_eq!(level(200, 1), CLASS);
-    assert_eq!(level(300, 1), 2 * CLASS);
-    assert!(level(399, 1) < STRAIN_MAX);
-    assert_eq!(level(400, 1), ALL);
-    assert_eq!((level(400, 2), level(800, 2)), (CLASS, ALL), "the marks are a worker's");
+    assert_eq!(level(101, 1), 7);
+    assert_eq!((level(150, 1), level(200, 1)), (CLASS * 3 / 2, SPARING_MAX));
+    assert_eq!((level(399, 1), level(400, 1)), (SPARING_MAX, ALL));
+    assert_eq!(
+        (level(300, 2), level(799, 2), level(800, 2)),
+        (CLASS * 3 / 2, SPARING_MAX, ALL),
+        "a worker's"
+    );
+    let near = Marks { in_flight: 300, ..MARKS };
+    assert_eq!(crowding(near, seen(350, 0, 0)), CLASS * 3 / 2, "half of the way to the cap");
+    assert_eq!(crowding(near, seen(399, 0, 0)), 760);
     assert_eq!(level(400, 0), ALL, "a node that only drains has the marks of one worker");
     let off = Marks { in_flight: 0, ..MARKS };
     assert_eq!(crowding(off, seen(1_000, 0, 0)), 0);
@@ -59,11 +64,11 @@ fn crowding_grows_from_the_mark_to_the_cap_and_spares_the_checkout_below_it() {
 #[test]
 fn the_level_rises_at_once_and_falls_slowly() {
     let mut pressure = Pressure::default();
-    assert_eq!(after(&mut pressure, 1, 300, 0), 2 * CLASS);
-    assert_eq!(after(&mut pressure, 1, 0, 0), 2 * CLASS - 25);
-    assert_eq!(after(&mut pressure, 10, 0, 0), 2 * CLASS - 275);
-    assert_eq!(after(&mut pressure, 1, 300, 0), 2 * CLASS);
-    assert_eq!(after(&mut pressure, 21, 0, 0), 0);
+    assert_eq!(after(&mut pressure, 1, 200, 0), 3 * CLASS);
+    assert_eq!(after(&mut pressure, 1, 0, 0), 3 * CLASS - 50);
+    assert_eq!(after(&mut pressure, 10, 0, 0), 3 * CLASS - 550);
+    assert_eq!(after(&mut pressure, 1, 200, 0), 3 * CLASS);
+    assert_eq!(after(&mut pressure, 16, 0, 0), 0);
 }
 
 #[test]
@@ -74,7 +79,7 @@ fn a_loop_that_is_always_late_sheds_step_by_step_but_never_the_checkout() {
     assert_eq!(after(&mut pressure, 8, 0, 60), 2 * STEP_UP);
     assert_eq!(after(&mut pressure, 8, 0, 120), 4 * STEP_UP, "twice as late, twice the step");
     assert_eq!(after(&mut pressure, 8, 0, 9_000), 4 * STEP_UP + STEP_UP_MAX);
-    assert_eq!(after(&mut pressure, 80, 0, 9_000), STRAIN_MAX);
+    assert_eq!(after(&mut pressure, 80, 0, 9_000), SPARING_MAX);
 }
 
 #[test]

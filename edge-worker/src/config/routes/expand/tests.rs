@@ -201,15 +201,28 @@ fn notes_stand_on_the_platforms_rows() {
     assert_eq!(cached(300).len(), 9);
 }
 
+const CHECKOUT: [&str; 3] = ["/capacity/{id}/check", "/pricing/{id}/calculate", "/tax/calculate"];
+
+fn is_payment(row: &Row) -> bool {
+    matches!(row.target, Target::Service { service, .. } if Some(service) == ServiceId::find("payment"))
+}
+
 #[test]
 fn shed_classes_protect_what_sells() {
     for row in built_in() {
         let wanted = match row.id.as_bytes() {
             [b'E', ..] => ShedClass::Never,
+            // A provider's word of a payment ends a checkout.
+            b"W1" if row.template.ends_with("/webhooks/stripe") && is_payment(&row) => ShedClass::Checkout,
+            b"W1" => ShedClass::Admitted,
+            b"A1" if row.template.ends_with("/refresh") => ShedClass::Admitted,
             _ if row.access.is_public() => ShedClass::Anonymous,
+            b"P5" => ShedClass::Admitted,
             [b'P', _] | b"T1" | b"T2" | b"T4" => ShedClass::Checkout,
             b"O2" if !row.methods.contains(Method::Get) => ShedClass::Checkout,
-            [b'V' | b'N' | b'S', ..] if row.methods == MethodSet::READ => ShedClass::Browsing,
+            _ if CHECKOUT.iter().any(|end| row.template.ends_with(end)) => ShedClass::Checkout,
+            [b'V' | b'N' | b'S' | b'B' | b'M', ..] if row.methods == MethodSet::READ => ShedClass::Browsing,
+            [b'Y', ..] | b"S2" => ShedClass::Browsing,
             _ => ShedClass::Admitted,
         };
         assert_eq!(row.class, wanted, "{} {}", row.id, row.template);
