@@ -162,6 +162,12 @@ impl Endpoints {
 
     /// How a call of the supervisor's ended, and how long it took.
     pub fn record(&self, service: ServiceId, address: SocketAddr, outcome: Outcome, took: Duration) {
+        let alone =
+            self.published.borrow().services.get(usize::from(service.0)).is_some_and(|all| all.len() == 1);
+        // There is nobody to call in its place: its circuit judges it.
+        if alone && outcome == Outcome::Failure {
+            return;
+        }
         let Some(index) = self.find(usize::from(service.0), address) else { return };
         let (took_us, now_ms) = (u64::try_from(took.as_micros()), clock::now().millis().0);
         let table = &self.region.shared().endpoints;

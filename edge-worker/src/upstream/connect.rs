@@ -141,6 +141,7 @@ impl Upstreams {
                     index: Cell::new(None),
                     pool: Pool::default(),
                     listed: Cell::new(true),
+                    alone: Cell::new(false),
                 })
             },
             |endpoint| Rc::clone(endpoint),
@@ -271,6 +272,7 @@ impl Upstreams {
 
 impl Group {
     fn new(endpoints: Vec<Rc<Endpoint>>, idle_ms: u64) -> Group {
+        endpoints.iter().for_each(|endpoint| endpoint.alone.set(endpoints.len() == 1));
         let indexes: Option<Vec<EndpointIndex>> =
             endpoints.iter().map(|endpoint| endpoint.index.get()).collect();
         Group { endpoints, indexes: indexes.unwrap_or_default(), idle_ms }

@@ -26,6 +26,8 @@ pub struct Endpoint {
     pub(super) pool: Pool,
     /// Connections come back to it.
     pub(super) listed: Cell<bool>,
+    /// Its service has no other. There is nobody to call in its place, so it is never ejected: the circuit judges it.
+    pub(super) alone: Cell<bool>,
 }
 
 /// What a worker knows and tells of the endpoints of the node.
@@ -43,6 +45,7 @@ pub struct Visit<'v> {
     meters: &'v Meters,
     service: ServiceId,
     index: Option<EndpointIndex>,
+    alone: bool,
     began: Nanos,
     settled: Cell<bool>,
 }
@@ -68,7 +71,8 @@ impl<'v> Visit<'v> {
         if let Some(index) = index {
             board.endpoints.in_flight_add(board.slot, index);
         }
-        Visit { board, meters, service: endpoint.service, index, began, settled: Cell::new(false) }
+        let alone = endpoint.alone.get();
+        Visit { board, meters, service: endpoint.service, index, alone, began, settled: Cell::new(false) }
     }
 
     /// The answer's head was complete at `now`; the client had let the service wait for so long.
@@ -88,7 +92,7 @@ impl<'v> Visit<'v> {
         if self.settled.replace(true) {
             return;
         }
-        let Some(index) = self.index else { return };
+        let Some(index) = self.index.filter(|_| !(self.alone && outcome == Outcome::Failure)) else { return };
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let Board { endpoints, rules, .. } = self.board;
         if endpoints.record(index, outcome, took_us, rules, now.millis().0).is_some() {

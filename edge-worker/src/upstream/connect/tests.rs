@@ -126,7 +126,7 @@ fn calls_are_spread_and_a_repeated_one_goes_elsewhere_whether_the_region_knows_t
 #[test]
 fn a_visit_is_in_flight_until_it_ends_and_is_recorded_once() {
     let bench = Bench::new();
-    bench.move_to(&[1], true);
+    bench.move_to(&[1, 2], true);
     let endpoint = bench.choose(None).expect("there is one");
     let (table, rules) = (&bench.region.shared().endpoints, InstanceSettings::default().rules());
     let view = || table.view(endpoint.index.get().expect("it has an entry"), &rules, clock::now().millis().0);
@@ -148,6 +148,23 @@ fn a_visit_is_in_flight_until_it_ends_and_is_recorded_once() {
     }
     (0..4).for_each(|_| bench.upstreams.visit(&endpoint, &bench.meters, began).failed());
     assert_eq!((view().failures, view().ejections), (0, 1));
+}
+
+#[test]
+fn an_only_endpoint_is_never_ejected() {
+    let bench = Bench::new();
+    bench.move_to(&[1], true);
+    let endpoint = bench.choose(None).expect("there is one");
+    let (table, rules) = (&bench.region.shared().endpoints, InstanceSettings::default().rules());
+    let began = clock::now();
+    let view = || table.view(endpoint.index.get().expect("it has an entry"), &rules, began.millis().0);
+    (0..9).for_each(|_| bench.upstreams.visit(&endpoint, &bench.meters, began).failed());
+    assert_eq!((view().failures, view().ejections), (0, 0), "there is nobody to call in its place");
+    bench.upstreams.visit(&endpoint, &bench.meters, began).answered(200, false, began, 0);
+    assert!(view().latency_us > 0);
+    bench.move_to(&[1, 2], true);
+    (0..5).for_each(|_| bench.upstreams.visit(&endpoint, &bench.meters, began).failed());
+    assert_eq!(view().ejections, 1);
 }
 
 #[test]
