@@ -102,7 +102,7 @@ pub fn choose(first: Candidate, second: Candidate, random: u64) -> Side {
     if first_is_better { Side::First } else { Side::Second }
 }
 
-/// Whether the difference is chance: of two that are equally fast the one with the last peak would otherwise get
+/// Whether the difference is chance: of two that are equally fast the one that was late last would otherwise get
 /// hardly a call, while there are not enough calls for those in flight to tell.
 #[inline]
 fn alike(first_us: u64, second_us: u64) -> bool {

@@ -1,10 +1,12 @@
-//! How long an instance takes, as one word: a moving average that jumps to every peak and falls slowly, the
-//! peak-sensitive EWMA of Finagle (`com.twitter.finagle.loadbalancer.PeakEwma`) and linkerd2-proxy.
+//! How long an instance takes, as one word: a moving average, as Finagle and linkerd2-proxy balance by
+//! (`com.twitter.finagle.loadbalancer.PeakEwma`), but for its jump to every peak. Services answer some rows in
+//! milliseconds and others in a minute; with the jump one slow answer would take all other calls from its instance.
+//! A sample counts for at most sixteen times the average: one among many changes little, one after another much.
 //!
 //! The weight of what was before is τ / (τ + age) in place of e^(-age / τ), and half as much for every whole τ
 //! in between: as good, and without floating point. While nobody calls, the average falls as well, or an
-//! instance that was slow once would never be tried again. Samples that are no peak and come soon after the
-//! last one are left out, so that the word, which all workers share, is seldom written.
+//! instance that was slow once would never be tried again. Samples that come soon after the last one are left
+//! out, so that the word, which all workers share, is seldom written.
 
 use crate::breakers::Outcome;
 
@@ -41,19 +43,18 @@ impl Latency {
     /// nothing.
     #[inline]
     pub(super) fn after(self, sample_us: u64, outcome: Outcome, decay_ms: u64, now_ms: u64) -> Latency {
-        if self.steps == 0 && outcome != Outcome::Success {
-            return self;
-        }
         let sample = sample_us.saturating_mul(1 << STEPS_SHIFT).clamp(1, STEPS_MAX);
-        let old = self.weight(decay_ms, now_ms);
         let at_ms = now_ms & AT_MASK;
-        if sample * SCALE >= self.steps * old {
-            return Latency { steps: sample, at_ms };
+        if self.steps == 0 {
+            return if outcome == Outcome::Success { Latency { steps: sample, at_ms } } else { self };
         }
-        if outcome != Outcome::Success || old == SCALE {
+        let old = self.weight(decay_ms, now_ms);
+        let raises = sample * SCALE >= self.steps * old;
+        if old == SCALE || !(raises || outcome == Outcome::Success) {
             return self;
         }
-        Latency { steps: ((self.steps * old + sample * (SCALE - old)) / SCALE).max(1), at_ms }
+        let sample = sample.min(self.steps * PEAK);
+        Latency { steps: ((self.steps * old + sample * (SCALE - old)) / SCALE).clamp(1, STEPS_MAX), at_ms }
     }
 
     /// The weight of what was before, of `SCALE`.
@@ -78,9 +79,11 @@ const AT_SHIFT: u32 = 36;
 /// Three days: what is older than that may weigh too much, until the next sample.
 const AT_MASK: u64 = (1 << 28) - 1;
 const AHEAD_MS_MAX: u64 = 60_000;
+/// For how many times the average a sample counts.
+const PEAK: u64 = 16;
 const SCALE: u64 = 1 << 16;
 /// Nothing of `SCALE` is left.
 const HALVINGS_MAX: u64 = 17;
 const DECAY_MS_MAX: u64 = 3_600_000;
 
-const _: () = assert!(STEPS_MAX < u64::MAX / SCALE / 2 && DECAY_MS_MAX < u64::MAX / SCALE / 2);
+const _: () = assert!(STEPS_MAX * PEAK < u64::MAX / SCALE / 2 && DECAY_MS_MAX < u64::MAX / SCALE / 2);
