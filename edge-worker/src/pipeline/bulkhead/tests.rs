@@ -1,6 +1,119 @@
-//! What a worker may take, keep and use again.
+//! What a worker may take, keep and use again, alone and beside another one.
 
 use super::*;
+use crate::config::services::{Criticality, SERVICES};
+use shm::SupervisorRegion;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+
+const SERVICE: ServiceId = ServiceId(0);
+
+/// Two workers of one node, with so many places at one service.
+fn two(in_flight_max: u64) -> [Bulkheads; 2] {
+    let region: &'static SupervisorRegion =
+        Box::leak(Box::new(SupervisorRegion::create().expect("a memfd can be made")));
+    let service = Service {
+        name: "x".to_owned(),
+        instances: Vec::new(),
+        criticality: Criticality::Normal,
+        read_timeout_ms: 1,
+        write_timeout_ms: 1,
+        body_bytes_max: 1,
+        pool_idle_ms: 1,
+        health_path: String::new(),
+        breaker: SERVICES[0].breaker,
+        bulkhead: Limits { in_flight_max, queue_max: 8, queue_ms: 100 },
+    };
+    let blocks = &region.shared().workers;
+    [0, 1].map(|slot| Bulkheads::new(std::slice::from_ref(&service), blocks, &blocks[slot]))
+}
+
+impl Bulkheads {
+    fn only(&self) -> &Bulkhead {
+        self.of(SERVICE).expect("there is one service")
+    }
+
+    /// So many requests come; how many have a place at once.
+    fn come(&self, requests: u64) -> u64 {
+        (0..requests).filter(|_| self.admit(SERVICE, self.only())).count() as u64
+    }
+
+    fn standing_here(&self) -> (u64, u64) {
+        (self.only().in_use.get(), self.own.places(0))
+    }
+}
+
+#[test]
+fn one_worker_may_take_all_and_two_never_more_than_all() {
+    let [one, other] = two(10);
+    assert_eq!(one.come(20), 10);
+    assert_eq!(other.come(1), 0);
+    one.give_back(SERVICE);
+    assert_eq!((other.come(5), one.come(5)), (1, 0));
+    assert_eq!((one.standing_here(), other.standing_here()), ((9, 9), (1, 1)));
+}
+
+#[test]
+fn a_reserve_is_kept_while_a_service_is_used_and_given_back_when_it_is_not() {
+    let [one, other] = two(1_000);
+    assert_eq!(one.come(10), 10);
+    one.look(1);
+    assert_eq!(one.standing_here(), (10, 10 + 245));
+    for _ in 0..10 {
+        one.give_back(SERVICE);
+    }
+    assert_eq!(one.standing_here(), (0, 255), "until the next tick");
+    assert_eq!(one.come(255), 255);
+    assert_eq!(other.come(1_000), 745, "what is used is never taken");
+    for _ in 0..255 {
+        one.give_back(SERVICE);
+    }
+    one.look(2);
+    one.look(3);
+    assert_eq!(one.standing_here(), (0, 0));
+    assert_eq!(other.come(1_000), 255);
+}
+
+#[test]
+fn whoever_has_more_than_its_part_gives_way_to_who_waits_elsewhere() {
+    let [one, other] = two(4);
+    let (client, _peer) = UnixStream::pair().expect("a pair of sockets");
+    assert_eq!(one.come(4), 4);
+    let here = one.only().queue.join(client.as_raw_fd(), 100).expect("there is room");
+    let there: Vec<_> =
+        (0..3).map(|_| other.only().queue.join(client.as_raw_fd(), 100).expect("there is room")).collect();
+    other.look(1);
+    one.look(1);
+    assert_eq!((one.come(1), other.come(1)), (0, 0));
+    for _ in 0..2 {
+        one.give_back(SERVICE);
+    }
+    assert_eq!(one.only().queue.len(), 1, "its own waiter has to wait");
+    other.look(2);
+    assert_eq!((one.standing_here(), other.standing_here()), ((2, 2), (2, 2)));
+    one.give_back(SERVICE);
+    assert_eq!((one.standing_here().0, one.only().queue.len()), (2, 0), "at its part it uses what is free");
+    assert_eq!(one.only().queue.leave(&here), Some(Lot::Place));
+    assert_eq!(there.iter().filter(|waiter| other.only().queue.leave(waiter).is_some()).count(), 2);
+}
+
+#[test]
+fn a_place_that_is_free_again_goes_to_who_waits_and_not_to_who_comes() {
+    let [one, _] = two(1);
+    let (client, _peer) = UnixStream::pair().expect("a pair of sockets");
+    assert_eq!(one.come(1), 1);
+    let waiter = one.only().queue.join(client.as_raw_fd(), 50).expect("there is room");
+    let late = one.only().queue.join(client.as_raw_fd(), 10).expect("there is room");
+    one.look(9);
+    assert_eq!(one.own.waiting(0), 2);
+    one.look(10);
+    assert_eq!((one.own.waiting(0), one.only().queue.leave(&late)), (1, Some(Lot::Late)));
+    one.give_back(SERVICE);
+    assert_eq!(one.only().queue.leave(&waiter), Some(Lot::Place));
+    assert_eq!((one.standing_here(), one.own.waiting(0)), ((1, 1), 0));
+    one.give_back(SERVICE);
+    assert_eq!(one.standing_here(), (0, 0));
+}
 
 fn standing(taken_elsewhere: u64, claimants: u64, others_wait: bool) -> Standing {
     Standing { taken_elsewhere, claimants, others_wait }
