@@ -18,7 +18,7 @@ const SERVED_IN: Duration = Duration::from_millis(10);
 const OVERLOAD: f64 = 5.0;
 /// The checkout's p99 under overload, in those at saturation. The node sheds from twice the services' desks in flight
 /// on, so that a request waits behind up to four desks' worth of others where at saturation it waits behind two.
-const P99_FACTOR_MAX: f64 = 5.0;
+const P99_FACTOR_MAX: f64 = 3.0;
 
 /// One answer.
 struct Seen {
