@@ -7,7 +7,7 @@ use edge_worker::config::services::SERVICES;
 use std::time::{Duration, Instant};
 
 /// A row of each service that an administrator may use.
-const ROWS: [(&str, &str, &str); 19] = [
+pub const ROWS: [(&str, &str, &str); 19] = [
     ("auth", "GET", "/api/v1/auth/me"),
     ("venue", "GET", "/api/v1/venues"),
     ("event", "GET", "/api/v1/events"),

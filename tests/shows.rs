@@ -7,6 +7,8 @@ mod outages;
 mod instances;
 mod stall;
 mod overload;
+mod circuits;
+mod readiness;
 
 use std::time::Duration;
 

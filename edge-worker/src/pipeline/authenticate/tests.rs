@@ -298,3 +298,9 @@ fn the_word_of_auth_service_is_kept_with_the_token() {
     let placed = confirm((&principal, own), bench.cache, slot, NOW + 5);
     assert_eq!((placed, principal.validated_at()), (None, 0), "what is not cached has nowhere to keep it");
 }
+
+#[test]
+fn what_is_shown_to_a_service_is_the_token_without_its_scheme() {
+    assert_eq!(presented(Authorization::One(b"bearer a.b.c")).expose(), "a.b.c");
+    assert_eq!(presented(Authorization::None).expose(), "");
+}
