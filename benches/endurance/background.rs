@@ -1,6 +1,6 @@
 //! The service in a thread of its own, for loads whose clients have theirs.
 
-use super::simulated_service::{Service, answer};
+use super::simulated_service::Service;
 use rustix::event::Timespec;
 use rustix::event::epoll;
 
@@ -11,7 +11,7 @@ pub fn serve() -> u16 {
     let service = Service::bind();
     let port = service.port();
     std::thread::spawn(move || {
-        let answer = answer(ANSWER_BYTES);
+        let answer = service.answer(ANSWER_BYTES);
         let mut buffer = vec![0; 65_536];
         let mut events = Vec::with_capacity(1024);
         loop {

@@ -8,6 +8,7 @@ mod trial;
 mod idle_memory;
 mod background;
 #[path = "../side_by_side/simulated_service.rs"]
+#[allow(dead_code, reason = "the side-by-side benchmark asks more of the service")]
 mod simulated_service;
 #[path = "../../tests"]
 mod end_to_end {

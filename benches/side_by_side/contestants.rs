@@ -79,6 +79,21 @@ impl Field {
         self.contestants.iter().find(|one| one.name == CHECKED).expect("it takes part")
     }
 
+    /// Floodgate as it is measured against the others.
+    pub fn plain(&self) -> &Contestant {
+        self.contestants.iter().find(|one| one.name == "floodgate").expect("it takes part")
+    }
+
+    /// The same before services at this URL, for which the authority in this PEM vouches.
+    pub fn floodgate_before(&self, name: &'static str, url: &str, authority: &str) -> Contestant {
+        let starter = Starter { directory: &self.directory, upstream: self.service.port() };
+        let file = starter.write("authority.pem", authority);
+        let file = file.to_str().expect("temporary paths are UTF-8");
+        let identity =
+            [("JWT_ALGORITHMS", "HS256"), ("JWT_SECRET", tokens::SECRET), ("UPSTREAM_CA_FILE", file)];
+        starter.floodgate_at(url, name, Path::new(env!("CARGO_BIN_EXE_floodgate")), &identity)
+    }
+
     /// Floodgate with RS256 keys, for cold tokens.
     pub fn rs256(&self) -> &Contestant {
         &self.rs256
@@ -183,6 +198,16 @@ impl Starter<'_> {
     }
 
     fn floodgate(&self, name: &'static str, executable: &Path, identity: &[(&str, &str)]) -> Contestant {
+        self.floodgate_at(&format!("http://127.0.0.1:{}", self.upstream), name, executable, identity)
+    }
+
+    fn floodgate_at(
+        &self,
+        url: &str,
+        name: &'static str,
+        executable: &Path,
+        identity: &[(&str, &str)],
+    ) -> Contestant {
         let port = free_port();
         let mut command = Command::new(executable);
         command.arg("run").env_clear();
@@ -192,7 +217,7 @@ impl Starter<'_> {
         command.env("FLOODGATE_RUNTIME_DIR", self.directory.join(name));
         command.envs(identity.iter().copied());
         for service in SERVICES {
-            command.env(format!("{service}_SERVICE_URL"), format!("http://127.0.0.1:{}", self.upstream));
+            command.env(format!("{service}_SERVICE_URL"), url);
         }
         self.start(name, port, command)
     }

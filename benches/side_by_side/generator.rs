@@ -1,6 +1,6 @@
 //! Clients and service in one single-threaded epoll loop.
 
-use super::simulated_service::{LISTENER, Service, answer};
+use super::simulated_service::{LISTENERS_START, Service};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::io::{ErrorKind, Read, Write};
@@ -68,7 +68,7 @@ struct Run<'l> {
 /// Puts the load on for `window`, then waits a moment for what is under way. `started` is called when the
 /// connections stand.
 pub fn run(load: &Load<'_>, window: Duration, started: impl FnOnce()) -> Outcome {
-    let answer = answer(load.shape.answer_bytes);
+    let answer = load.service.answer(load.shape.answer_bytes);
     let outcome = Outcome { answers: 0, failures: 0, elapsed: Duration::ZERO, latencies_ns: Vec::new() };
     let mut run = Run { load, clients: Vec::new(), sent: 0, outcome };
     for index in 0..load.connections {
@@ -90,9 +90,7 @@ pub fn run(load: &Load<'_>, window: Duration, started: impl FnOnce()) -> Outcome
             .expect("epoll waits");
         for event in &events {
             match event.data.u64() {
-                token if token >= CLIENT && token != LISTENER => {
-                    run.receive((token - CLIENT) as usize, &mut buffer)
-                }
+                token @ CLIENT..LISTENERS_START => run.receive((token - CLIENT) as usize, &mut buffer),
                 token => load.service.turn(token, &answer, &mut buffer),
             }
         }

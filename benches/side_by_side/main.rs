@@ -9,6 +9,7 @@
 
 mod contestants;
 mod asks;
+mod secured;
 mod forwarder;
 mod simulated_service;
 mod store;
@@ -149,6 +150,7 @@ fn main() {
         }
     }
     asks::run(&field, &options, &mut report);
+    secured::run(&field, &options, &mut report);
     if options.only.is_none() {
         report.note(&cold_tokens(&field, options.quick));
     }
@@ -171,7 +173,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             other => return Err(format!("{other}: not an option")),
         }
     }
-    let mut names = SCENARIOS.iter().map(|scenario| scenario.name).chain(asks::names());
+    let mut names =
+        SCENARIOS.iter().map(|scenario| scenario.name).chain(asks::names()).chain(secured::names());
     match &options.only {
         Some(only) if !names.any(|name| name == only) => Err(format!("{only}: not a scenario")),
         _ => Ok(options),

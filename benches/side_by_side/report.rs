@@ -27,11 +27,15 @@ pub struct Report {
 const BASES: [&str; 4] = ["haproxy", "nginx", "forwarder", "before"];
 
 /// Whose figures are compared by their difference, within a round: the first's, less the second's.
-const COMPARISONS: [(&str, &str); 4] = [
+const COMPARISONS: [(&str, &str); 8] = [
     ("floodgate", "before"),
     ("floodgate-checked", "before-checked"),
     ("floodgate-checked", "floodgate"),
     ("new-key", "known-key"),
+    ("tls", "plain"),
+    ("tls-resumed", "plain-connect"),
+    ("tls-full", "plain-connect"),
+    ("tls-full", "tls-resumed"),
 ];
 
 /// What one contestant takes more than another: quartiles over rounds.

@@ -3,19 +3,20 @@
 //! Ciphertext goes in and comes out, plaintext too; `io/secured.rs` carries it. Certificates and names are always
 //! verified: nothing here can turn that off. No early data, since whoever records it can send it again, and no
 //! protocol but HTTP/1.1.
-#![allow(clippy::disallowed_types, reason = "the library takes its configuration and its parts in an Arc")]
+#![allow(clippy::disallowed_types, reason = "threads could share what the library is given")]
 
 pub mod fault;
 pub mod records;
 pub mod session;
 pub mod shelf;
+pub mod tickets;
 
 pub use fault::{Handshake, TlsFault};
 pub use session::{Session, Taken};
 pub use shelf::Shelf;
 
 use crate::config::roots::Root;
-use rustls::client::{ClientSessionMemoryCache, ResolvesClientCert, Resumption};
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use rustls::sign::CertifiedKey;
@@ -23,9 +24,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, SignatureScheme};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// Tickets of earlier sessions that are kept an instance; each is used once (RFC 8446 appendix C.4).
-const TICKETS_MAX: usize = 8;
+use tickets::Tickets;
 
 /// Who vouches for services, and what all connections of a worker have in common.
 pub struct Verification {
@@ -64,7 +63,7 @@ impl Verification {
     pub fn trust(&self, host: &str) -> Result<Trust, InvalidDnsNameError> {
         let name = ServerName::try_from(host.to_owned())?;
         let mut config = self.config.clone();
-        config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(TICKETS_MAX)));
+        config.resumption = Resumption::store(Arc::new(Tickets::default()));
         Ok(Trust { config: Arc::new(config), name, shelf: Rc::clone(&self.shelf) })
     }
 }

@@ -263,6 +263,20 @@ fn a_session_is_resumed_with_its_instance_and_no_other() {
 }
 
 #[test]
+fn many_connections_at_once_are_resumed_and_what_is_kept_has_a_bound() {
+    let (config, trust) = server_and_trust(ONLY_13);
+    // Each gets two tickets: the first ones of these are forgotten.
+    for _ in 0..tickets::TICKETS_MAX {
+        Pair::of(&config, &trust, usize::MAX).carry();
+    }
+    let mut together: Vec<Pair> =
+        (0..=tickets::TICKETS_MAX).map(|_| Pair::of(&config, &trust, usize::MAX)).collect();
+    together.iter_mut().for_each(Pair::carry);
+    let resumed = |pair: &&Pair| pair.session.established() == Some(Handshake::Resumed);
+    assert_eq!(together.iter().filter(resumed).count(), tickets::TICKETS_MAX);
+}
+
+#[test]
 fn a_server_that_nobody_vouches_for_is_not_believed() {
     let (config, _) = server_and_trust(ONLY_13);
     let (_, other) = server_and_trust(ONLY_13);
