@@ -2,6 +2,7 @@
 
 use super::authority::Credentials;
 use super::backend::Backend;
+use super::polling::eventually;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -14,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// How a server speaks TLS.
 #[derive(Clone)]
@@ -62,6 +64,7 @@ struct Visit {
     kind: HandshakeKind,
     /// The first bytes that came through it.
     first: Vec<u8>,
+    over: bool,
 }
 
 impl Terms {
@@ -117,9 +120,13 @@ impl Terminator {
         lock(&self.seen.visits).iter().any(|visit| !visit.first.is_empty())
     }
 
-    /// Ends every open connection, as a service does with idle ones.
+    /// Ends every open connection, as a service does with idle ones, and waits for their ends.
     pub fn close_connections(&self) {
-        self.seen.ended.notify_waiters();
+        let count = lock(&self.seen.visits).len();
+        eventually("the connections have ended", || {
+            self.seen.ended.notify_waiters();
+            lock(&self.seen.visits).iter().take(count).all(|visit| visit.over).then_some(())
+        });
     }
 }
 
@@ -163,38 +170,46 @@ async fn accept(
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
         tokio::spawn(async move {
-            // A peer that goes away in the middle is what many tests are about.
-            let _ = serve(stream, acceptor, backend, seen, farewell).await;
+            let _ = stream.set_nodelay(true);
+            match acceptor.accept(stream).await {
+                Ok(stream) => {
+                    let place = seen.enter(&stream);
+                    // A peer that goes away in the middle is what many tests are about.
+                    let _ = serve(stream, backend, (&seen, place), farewell).await;
+                    seen.leave(place);
+                }
+                Err(error) => lock(&seen.refusals).push(error.to_string()),
+            }
         });
     }
 }
 
+impl Seen {
+    fn enter(&self, stream: &TlsStream<TcpStream>) -> usize {
+        let kind = stream.get_ref().1.handshake_kind().expect("it has ended");
+        let mut visits = lock(&self.visits);
+        visits.push(Visit { kind, first: Vec::new(), over: false });
+        visits.len() - 1
+    }
+
+    fn leave(&self, place: usize) {
+        if let Some(visit) = lock(&self.visits).get_mut(place) {
+            visit.over = true;
+        }
+    }
+}
+
 async fn serve(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
+    stream: TlsStream<TcpStream>,
     backend: SocketAddr,
-    seen: Arc<Seen>,
+    (seen, place): (&Seen, usize),
     farewell: Farewell,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let stream = match acceptor.accept(stream).await {
-        Ok(stream) => stream,
-        Err(error) => {
-            lock(&seen.refusals).push(error.to_string());
-            return Err(error);
-        }
-    };
-    let kind = stream.get_ref().1.handshake_kind().expect("it has ended");
-    let place = {
-        let mut visits = lock(&seen.visits);
-        visits.push(Visit { kind, first: Vec::new() });
-        visits.len() - 1
-    };
     let (from_edge, mut to_edge) = tokio::io::split(stream);
     let (mut from_backend, to_backend) = TcpStream::connect(backend).await?.into_split();
     let upwards = async {
         // Its end is the backend's to draw a conclusion from.
-        let _ = pass_up(from_edge, to_backend, (&seen, place)).await;
+        let _ = pass_up(from_edge, to_backend, (seen, place)).await;
         std::future::pending::<()>().await;
     };
     tokio::select! {
