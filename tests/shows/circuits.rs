@@ -1,4 +1,5 @@
-//! Every service fails, is left alone, is tried once, and comes back: what each of the nineteen circuits does, and when.
+//! Every service fails, is left alone, is tried once, and comes back: what each of the nineteen circuits does,
+//! and when.
 
 use super::{Figures, Size, tell};
 use crate::breakers::ROWS;
