@@ -30,7 +30,10 @@ struct Window {
 
 impl Window {
     fn of(answers: &[Answer], from_ms: i64, to_ms: i64) -> Window {
-        let within = || answers.iter().filter(|answer| (from_ms..to_ms).contains(&answer.at_ms));
+        // What was due before the fault and came after it belongs to neither side.
+        let on_one_side = |answer: &&Answer| answer.at_ms >= 0 || answer.at_ms + millis_of(answer.took) < 0;
+        let due = |answer: &&Answer| (from_ms..to_ms).contains(&answer.at_ms);
+        let within = || answers.iter().filter(due).filter(on_one_side);
         let failed = within().filter(|answer| answer.failed).count();
         let figures = Figures::of(within().map(|answer| answer.took).collect());
         Window { failed_percent: failed as f64 * 100.0 / figures.0.len().max(1) as f64, figures }
