@@ -274,8 +274,8 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
         self.cell(slot, index).load()
     }
 
-    /// Zeroes what `slot` has in flight: by its worker when it begins, and by the supervisor after it has
-    /// reaped that worker.
+    /// Zeroes what `slot` has in flight. By the supervisor after it has reaped the slot's worker, so that the next one
+    /// finds its row empty.
     pub fn clear(&self, slot: WorkerSlot) {
         // A row that was never used stays unallocated.
         for cell in self.in_flight[slot.index()].iter().filter(|cell| cell.load() != 0) {
