@@ -396,6 +396,7 @@ fn the_edges_own_calls_are_over_tls_and_verified_too() {
     });
     assert_eq!(ready["status"], "not ready");
     assert!(!unknown.got_anything());
-    let told = edge.log_lines().into_iter().find(|line| line.contains("TLS with a service failed"));
-    assert!(told.is_some_and(|line| line.contains("venue") && line.contains("UnknownIssuer")));
+    let told = |line: &String| line.contains("TLS with a service failed");
+    let told = eventually("the operator is told", || edge.log_lines().into_iter().find(told));
+    assert!(told.contains("venue") && told.contains("UnknownIssuer"), "{told}");
 }
