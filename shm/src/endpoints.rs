@@ -65,7 +65,7 @@ pub struct EndpointKey(u64);
 /// Among what a call has the choice.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<'a> {
-    /// The caller's slot; the supervisor has none.
+    /// The caller's slot. The supervisor has none: it goes by what all workers have in flight.
     pub own: Option<WorkerSlot>,
     /// Of the service; the first `INSTANCES_MAX` count.
     pub instances: &'a [EndpointIndex],
@@ -289,7 +289,6 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
         let well = entry.standing(now_ms) == Standing::Well;
         let active = Active::unpack(entry.health.load());
         let outlier = Outlier::unpack(entry.ejection.load());
-        let in_flight = self.in_flight.iter().map(|row| row[usize::from(index.0)].load());
         View {
             health: active.health,
             since_ms: active.since_ms,
@@ -297,7 +296,7 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
             ejections: outlier.ejections,
             failures: outlier.failures,
             latency_us: Latency::unpack(entry.latency.load()).at(rules.decay_ms, now_ms),
-            in_flight: in_flight.fold(0, u64::saturating_add),
+            in_flight: self.all_in_flight(index),
             share: if well { entry.share(rules, now_ms) } else { 0 },
         }
     }
@@ -321,10 +320,15 @@ impl<const ENDPOINTS: usize> Endpoints<ENDPOINTS> {
     ) -> Candidate {
         let entry = self.entry(index);
         Candidate {
-            in_flight: own.map_or(0, |slot| self.in_flight(slot, index)),
+            in_flight: own.map_or_else(|| self.all_in_flight(index), |slot| self.in_flight(slot, index)),
             latency_us: Latency::unpack(entry.latency.load()).at(rules.decay_ms, now_ms),
             share: entry.share(rules, now_ms),
         }
+    }
+
+    fn all_in_flight(&self, index: EndpointIndex) -> u64 {
+        let rows = self.in_flight.iter().map(|row| row[usize::from(index.0)].load());
+        rows.fold(0, u64::saturating_add)
     }
 
     fn entry(&self, index: EndpointIndex) -> &Endpoint {

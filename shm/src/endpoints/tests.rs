@@ -163,7 +163,7 @@ fn calls_spread_evenly_and_lean_to_the_faster_and_the_less_busy() {
     let counts = spread(&endpoints, &Choice { own: Some(slot(1)), ..all(&instances) }, NOW);
     assert_eq!(counts[0], 0, "another worker has nothing in flight");
     let counts = spread(&endpoints, &Choice { own: None, ..all(&instances) }, NOW);
-    assert_eq!(counts[0], 0, "nor has the supervisor");
+    assert!(counts[0] > DRAWS / 3, "the supervisor sees the calls of all: {counts:?}");
 }
 
 #[test]

@@ -19,8 +19,7 @@ use hyper::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use shm::breakers::Outcome;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -47,13 +46,8 @@ pub struct Caller {
     endpoints: Arc<Endpoints>,
     pool: Pool<Connector, Full<Bytes>>,
     circuit: Circuit,
-    state: Mutex<Changing>,
-}
-
-struct Changing {
-    /// Where the last attempt went.
-    last: Option<SocketAddr>,
-    alarmed: Option<(Alarm, Instant)>,
+    /// The alarm that was told last, and when.
+    alarmed: Mutex<Option<(Alarm, Instant)>>,
 }
 
 /// A question, the same in every attempt but for its credential.
@@ -106,7 +100,6 @@ impl Caller {
             .http1_max_buf_size(HEAD_BYTES_MAX)
             .http1_max_headers(HEADERS_MAX)
             .build(Connector(instances.clone()));
-        let changing = Changing { last: None, alarmed: None };
         Caller {
             id,
             name: service.name.clone(),
@@ -114,13 +107,20 @@ impl Caller {
             endpoints: Arc::clone(site.endpoints),
             pool,
             circuit,
-            state: Mutex::new(changing),
+            alarmed: Mutex::default(),
         }
     }
 
     /// Asks until there is an answer or patience ends.
     pub async fn ask(&self, question: &Question, patience: &Patience) -> Result<Answer, Outage> {
-        let answer = patience.persist(rand::random::<f64>, |until| self.attempt(question, until)).await;
+        // Of this question alone: a later attempt is made where the one before it failed only if there is nobody else.
+        let mut failed = None;
+        let attempt = |until| {
+            let chosen = self.endpoints.choose(self.id, failed, rand::random());
+            failed = chosen.map(|listed| listed.address);
+            self.attempt(question, chosen, until)
+        };
+        let answer = patience.persist(rand::random::<f64>, attempt).await;
         answer.inspect_err(|outage| self.note(*outage))
     }
 
@@ -128,17 +128,22 @@ impl Caller {
     pub fn note(&self, outage: Outage) {
         let Some(alarm) = outage.alarm else { return };
         let now = Instant::now();
-        let mut state = self.lock();
+        let mut alarmed = self.alarmed.lock().unwrap_or_else(PoisonError::into_inner);
         let repeated = |(last, at): (Alarm, Instant)| last == alarm && now < at + ALARM_PERIOD;
-        if !state.alarmed.is_some_and(repeated) {
-            state.alarmed = Some((alarm, now));
+        if !alarmed.is_some_and(repeated) {
+            *alarmed = Some((alarm, now));
             let (service, alarm) = (&self.name, alarm.word());
             tracing::error!(service, alarm, severity = "critical", "a service refuses the edge's credential");
         }
     }
 
-    async fn attempt(&self, question: &Question, until: Instant) -> Result<Answer, Failure> {
-        let listed = self.endpoint().ok_or_else(|| last(Why::Unresolved.into()))?;
+    async fn attempt(
+        &self,
+        question: &Question,
+        chosen: Option<Listed>,
+        until: Instant,
+    ) -> Result<Answer, Failure> {
+        let listed = chosen.ok_or_else(|| last(Why::Unresolved.into()))?;
         let request = self.request(question, listed).map_err(last)?;
         let held = self.circuit.admit().ok_or_else(|| last(Why::CircuitOpen.into()))?;
         let began = clock::now();
@@ -153,14 +158,6 @@ impl Caller {
         held.end(outcome);
         self.endpoints.record(self.id, listed.address, outcome, clock::now().since(began));
         result
-    }
-
-    /// Never the same twice while there is another that is well, so that a repeated question goes elsewhere.
-    fn endpoint(&self) -> Option<Listed> {
-        let mut state = self.lock();
-        let chosen = self.endpoints.choose(self.id, state.last, rand::random())?;
-        state.last = Some(chosen.address);
-        Some(chosen)
     }
 
     fn request(&self, question: &Question, listed: Listed) -> Result<Request<Full<Bytes>>, Outage> {
@@ -196,10 +193,6 @@ impl Caller {
             }
         })?;
         Ok(Answer { status, body: body.to_bytes() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Changing> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

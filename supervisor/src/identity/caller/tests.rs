@@ -5,6 +5,7 @@ use crate::identity::circuit::Circuit;
 use crate::identity::patience::Again;
 use crate::identity::scripted::{self, Backend, Reply, json, nowhere};
 use shm::breakers::{Parameters, Position};
+use std::net::SocketAddr;
 
 /// Long enough for a busy machine, without pauses.
 const PATIENT: Patience = Patience {
@@ -124,6 +125,32 @@ async fn another_instance_is_asked_after_a_failed_one() {
     for _ in 0..3 {
         assert_eq!(caller.ask(&question(), &venue).await.map(|answer| answer.status), Ok(200));
     }
+}
+
+#[tokio::test]
+async fn a_repeated_question_goes_elsewhere_whatever_others_asked_meanwhile() {
+    let patient = Patience { pauses: &[PAUSE], ..PATIENT };
+    // Which of the two goes first to whom is chance.
+    for _ in 0..12 {
+        let failing = Backend::start([json(500, "{}")]).await;
+        let well = Backend::start([json(200, "{}")]).await;
+        let caller = caller(vec![failing.address, well.address], CLOSED);
+        let (one, other) = (question(), question());
+        let answers = tokio::join!(caller.ask(&one, &patient), caller.ask(&other, &patient));
+        assert_eq!([answers.0, answers.1].map(|answer| answer.map(|answer| answer.status)), [Ok(200); 2]);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_instance_is_asked_less_than_a_fast_one() {
+    let (slow, fast) = (Backend::start([json(200, "{}")]).await, Backend::start([json(200, "{}")]).await);
+    let caller = caller(vec![slow.address, fast.address], CLOSED);
+    for _ in 0..40 {
+        let second = Duration::from_secs(1);
+        caller.endpoints.record(caller.id, slow.address, Outcome::Success, second);
+        caller.ask(&question(), &PATIENT).await.expect("an answer");
+    }
+    assert!(slow.seen().len() < 10 && fast.seen().len() > 30, "{} slow ones", slow.seen().len());
 }
 
 #[tokio::test]
