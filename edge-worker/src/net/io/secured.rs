@@ -182,6 +182,9 @@ impl Secured {
 
     /// Works on what has arrived while nobody reads.
     fn hear(&self) -> Heard {
+        if self.session.borrow().is_full() {
+            return Heard::Ended;
+        }
         let mut bytes = [0; QUIET_BYTES];
         let mut heard = Heard::Nothing;
         for _ in 0..QUIET_READS_MAX {
@@ -205,8 +208,18 @@ impl Secured {
     /// Whether an idle connection may carry another exchange. Tickets and updates of keys may come at any time, and
     /// are worked on here; everything else is the end of it.
     pub(super) fn is_quiet(&self) -> bool {
-        let alive = self.hear() != Heard::Ended;
-        alive && self.session.borrow_mut().is_settled() && self.unsent.borrow().is_empty()
+        // Something may be left of what came with the last answer.
+        self.is_settled()
+            && self.hear() != Heard::Ended
+            && self.is_settled()
+            && self.unsent.borrow().is_empty()
+    }
+
+    fn is_settled(&self) -> bool {
+        let is_settled = self.session.borrow_mut().is_settled();
+        let spare = self.session.borrow_mut().released();
+        self.after_work(spare);
+        is_settled
     }
 }
 

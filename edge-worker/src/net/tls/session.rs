@@ -53,7 +53,7 @@ impl Session {
 
     /// The buffer of ciphertext that is no longer needed.
     pub fn released(&mut self) -> Option<Vec<u8>> {
-        if self.held.capacity() == 0 || self.held_from < self.held.len() {
+        if self.held.capacity() == 0 || self.is_full() {
             return None;
         }
         self.held_from = 0;
@@ -169,13 +169,19 @@ impl Session {
         self.asked_for_certificate && self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
+    /// Ciphertext waits until there is room for its plaintext: no more may be received.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.held_from < self.held.len()
+    }
+
     /// Nothing waits to be taken, nothing is half received, and the peer has not ended it: the next plaintext is the
     /// answer to the next request.
     pub fn is_settled(&mut self) -> bool {
         self.work();
         let empty =
             self.connection.reader().fill_buf().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        empty && self.fault.is_none() && self.held_from >= self.held.len() && self.records.is_between()
+        empty && self.fault.is_none() && !self.is_full() && self.records.is_between()
     }
 
     /// Tells the peer that nothing more comes.

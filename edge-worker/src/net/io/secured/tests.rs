@@ -132,6 +132,38 @@ fn whatever_else_arrives_while_a_connection_is_idle_is_its_end() {
 }
 
 #[test]
+fn a_service_that_has_sent_much_behind_its_answer_is_not_quiet_whatever_it_sends_then() {
+    const BEHIND: usize = 60_000;
+    on_both(|_, wheel| async move {
+        let (go_on, told) = mpsc::channel::<()>();
+        let (address, trust, serving) = server(NEWEST, move |mut stream| {
+            let mut bytes = [0; 4];
+            stream.read_exact(&mut bytes).expect("a question");
+            stream.write_all(&[&bytes[..], &[b'x'; BEHIND]].concat()).expect("it fits into the socket");
+            stream.flush().expect("sent");
+            told.recv().expect("the client has its answer");
+            stream.write_all(b"more").expect("sent");
+            stream.flush().expect("sent");
+            let _ = told.recv();
+        });
+        let mut stream = connected(address, &trust, &wheel).await;
+        stream.write_all(b"ping".to_vec(), PATIENCE_MS).await.0.expect("sent");
+        let mut waiting = vec![0; BEHIND];
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        while recv(stream.descriptor(), &mut waiting, flags) != Ok(BEHIND) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(take(&mut stream, 4).await, b"ping");
+        go_on.send(()).expect("the server listens");
+        arrived(&stream).await;
+        assert!(!stream.is_quiet(), "something is behind the answer");
+        assert!(!stream.is_quiet(), "and stays there");
+        drop(go_on);
+        serving.join().expect("the server was content");
+    });
+}
+
+#[test]
 fn both_directions_run_at_once() {
     const BYTES: usize = 3_000_000;
     for versions in VERSIONS {
