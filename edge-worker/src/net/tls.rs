@@ -37,6 +37,23 @@ pub struct Trust {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     pub shelf: Rc<Shelf>,
+    pub leniency: Rc<Leniency>,
+}
+
+/// Whether an instance that asks for a certificate has let a connection without one through.
+#[derive(Default)]
+pub struct Leniency(Cell<bool>);
+
+impl Leniency {
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.0.get()
+    }
+
+    /// It has, or has not, just now.
+    pub fn note(&self, lenient: bool) {
+        self.0.set(lenient);
+    }
 }
 
 impl Verification {
@@ -64,7 +81,8 @@ impl Verification {
         let name = ServerName::try_from(host.to_owned())?;
         let mut config = self.config.clone();
         config.resumption = Resumption::store(Arc::new(Tickets::default()));
-        Ok(Trust { config: Arc::new(config), name, shelf: Rc::clone(&self.shelf) })
+        let (shelf, leniency) = (Rc::clone(&self.shelf), Rc::default());
+        Ok(Trust { config: Arc::new(config), name, shelf, leniency })
     }
 }
 

@@ -5,7 +5,7 @@
 //! written, as far as the socket takes it, and with the next write otherwise.
 
 use super::{ReadEnd, ReadHalf, Reader, SocketWheel, Stream, WriteHalf, Writer, sleep};
-use crate::net::tls::{Handshake, Session, Shelf, Taken, TlsFault, Trust};
+use crate::net::tls::{Handshake, Leniency, Session, Shelf, Taken, TlsFault, Trust};
 use crate::net::wheel::Reason;
 use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
@@ -29,6 +29,7 @@ const QUIET_READS_MAX: usize = 4;
 pub(super) struct Secured {
     session: RefCell<Session>,
     shelf: Rc<Shelf>,
+    leniency: Rc<Leniency>,
     fd: RawFd,
     /// The runtime is writing: nobody else may.
     writing: Cell<bool>,
@@ -71,6 +72,7 @@ impl Stream {
         stream.secured = Some(Box::new(Secured {
             session: RefCell::new(session),
             shelf: Rc::clone(&trust.shelf),
+            leniency: Rc::clone(&trust.leniency),
             fd: stream.fd,
             writing: Cell::new(false),
             unsent: RefCell::default(),
@@ -160,19 +162,24 @@ impl Secured {
         out
     }
 
-    /// A service that asked for a certificate is heard before it is sent a request.
+    /// A service that asked for a certificate is heard before it is sent a request. One that has done without is not
+    /// waited for: it sends tickets or nothing.
     async fn judged(&self, end: Handshake, left_ms: impl Fn() -> u64) -> Result<Handshake, TlsFault> {
         if !self.session.borrow().awaits_judgement() {
             return Ok(end);
         }
         for _ in 0..JUDGEMENT_MS / JUDGEMENT_STEP.as_millis() as u64 {
             let heard = self.hear();
-            if let Some(fault) = self.session.borrow().fault() {
+            let fault = self.session.borrow().fault().or_else(|| {
+                (heard == Heard::Ended).then(|| TlsFault::closed().after_request_for_certificate())
+            });
+            if let Some(fault) = fault {
+                self.leniency.note(false);
                 return Err(fault);
             }
             match heard {
-                Heard::Ended => return Err(TlsFault::closed().after_request_for_certificate()),
-                Heard::Some => break,
+                Heard::Some | Heard::Ended => break,
+                Heard::Nothing if self.leniency.is_known() => break,
                 Heard::Nothing if left_ms() == 0 => break,
                 Heard::Nothing => sleep(JUDGEMENT_STEP).await,
             }
@@ -221,6 +228,14 @@ impl Secured {
         self.after_work(spare);
         is_settled
     }
+
+    /// The first plaintext says that the service does without a certificate, a break in its place that it may not.
+    fn learn(&self, taken: Taken) {
+        let word = matches!(taken, Taken::Some | Taken::Broken);
+        if word && self.session.borrow().awaits_judgement() {
+            self.leniency.note(taken == Taken::Some);
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -233,6 +248,7 @@ impl Reader<'_> {
     ) -> (Vec<u8>, Option<ReadEnd>) {
         loop {
             let taken = secured.session.borrow_mut().take(&mut buffer, most);
+            secured.learn(taken);
             let spare = secured.session.borrow_mut().released();
             secured.after_work(spare);
             match taken {
@@ -243,6 +259,7 @@ impl Reader<'_> {
             }
             // The end of the socket without the peer's word is a cut, however orderly: anybody on the way can make one.
             if !secured.fill(self.half).await {
+                secured.learn(Taken::Broken);
                 return (buffer, Some(self.timer.fired().map_or(ReadEnd::Reset, ReadEnd::Expired)));
             }
         }

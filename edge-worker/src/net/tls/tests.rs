@@ -3,6 +3,7 @@
 use super::*;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 use std::io::{Read, Write};
@@ -19,6 +20,35 @@ struct Pair {
 pub(in crate::net) fn server_and_trust(
     versions: &'static [&'static SupportedProtocolVersion],
 ) -> (Arc<ServerConfig>, Trust) {
+    let (root, leaf, key) = vouched();
+    let config = config(versions, leaf, key);
+    let trust = Verification::new(&[root]).expect("a provider").trust("localhost").expect("a name");
+    (Arc::new(config), trust)
+}
+
+/// A server for `localhost` that asks its clients for a certificate, does without, and sends no tickets; and who
+/// vouches for it.
+pub(in crate::net) fn asking_server() -> (Arc<ServerConfig>, Root) {
+    let (root, leaf, key) = vouched();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut store = RootCertStore::empty();
+    store.add(root.certificate()).expect("a good one");
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider))
+        .allow_unauthenticated()
+        .build()
+        .expect("there is a root");
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(ONLY_13)
+        .expect("the provider has them")
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![leaf], key)
+        .expect("they fit");
+    config.send_tls13_tickets = 0;
+    (Arc::new(config), root)
+}
+
+/// An authority, and what it vouches for.
+fn vouched() -> (Root, CertificateDer<'static>, PrivateKeyDer<'static>) {
     let mut params = CertificateParams::default();
     // Each has a name of its own, as others' authorities do.
     params.distinguished_name.push(DnType::CommonName, format!("{:032x}", rand::random::<u128>()));
@@ -29,10 +59,7 @@ pub(in crate::net) fn server_and_trust(
     let key = KeyPair::generate().expect("a key can be made");
     let leaf = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
     let leaf = leaf.signed_by(&key, &issuer).expect("it is complete").der().clone();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = config(versions, leaf, key);
-    let trust = Verification::new(&[root]).expect("a provider").trust("localhost").expect("a name");
-    (Arc::new(config), trust)
+    (root, leaf, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))
 }
 
 fn config(

@@ -3,8 +3,10 @@
 use super::super::Filled;
 use super::super::tests::{listen, on_both};
 use super::*;
+use crate::clock;
 use crate::net::join::join;
-use crate::net::tls::tests::server_and_trust;
+use crate::net::tls::Verification;
+use crate::net::tls::tests::{asking_server, server_and_trust};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConnection, StreamOwned, SupportedProtocolVersion};
 use std::io::{Read, Write};
@@ -160,6 +162,35 @@ fn a_service_that_has_sent_much_behind_its_answer_is_not_quiet_whatever_it_sends
         assert!(!stream.is_quiet(), "and stays there");
         drop(go_on);
         serving.join().expect("the server was content");
+    });
+}
+
+#[test]
+fn a_service_that_did_without_a_certificate_once_is_not_waited_for_again() {
+    const TIMES: usize = 6;
+    on_both(|_, wheel| async move {
+        let (config, root) = asking_server();
+        let (listener, address) = listen();
+        let serving = thread::spawn(move || {
+            for _ in 0..TIMES {
+                let (stream, _) = listener.accept().expect("somebody connects");
+                let connection = ServerConnection::new(config.clone()).expect("a server");
+                ping_pong(&mut StreamOwned::new(connection, stream));
+            }
+        });
+        let verification = Verification::new(&[root]).expect("a provider");
+        let trust = verification.trust("localhost").expect("a name");
+        let mut took_ms = Vec::new();
+        for _ in 0..TIMES {
+            let began = clock::now();
+            let mut stream = connected(address, &trust, &wheel).await;
+            took_ms.push(clock::now().since(began).as_millis() as u64);
+            ask(&mut stream, b"ping").await;
+        }
+        serving.join().expect("the server was content");
+        assert!(took_ms[0] >= JUDGEMENT_MS, "it might have refused: {took_ms:?}");
+        // A busy machine may be slow as well, but hardly each time.
+        assert!(took_ms.iter().any(|took| *took < JUDGEMENT_MS), "{took_ms:?}");
     });
 }
 
