@@ -11,14 +11,14 @@ use crate::figures::Figures;
 use edge_worker::clock;
 use edge_worker::config::WorkerSettings;
 use edge_worker::config::services::{Service, ServiceId};
-use edge_worker::control::endpoint_set::{EndpointSet, Listed, listed};
+use edge_worker::control::endpoint_set::{EndpointSet, Listed, listed, overruled};
 use shm::SupervisorRegion;
 use shm::breakers::Outcome;
 use shm::endpoints::{Choice, EndpointIndex, EndpointKey, Rules, View};
 use shm::names::NameId;
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 use tokio::sync::watch::{Receiver, Sender, channel};
 
@@ -29,6 +29,8 @@ pub struct Endpoints {
     /// Their names in the region.
     names: Vec<u16>,
     rules: Rules,
+    /// Whether its addresses with and without TLS were complained about, by service.
+    overruled: Vec<Once>,
     published: Sender<Arc<EndpointSet>>,
     region: &'static SupervisorRegion,
 }
@@ -62,6 +64,7 @@ impl Endpoints {
             services: services.iter().map(|service| service.name.clone()).collect(),
             names: names.to_vec(),
             rules,
+            overruled: services.iter().map(|_| Once::new()).collect(),
             published,
             region,
         };
@@ -77,6 +80,12 @@ impl Endpoints {
 
     /// The services are where these say. Workers are told if that is new.
     pub fn publish(&self, services: &[Service]) {
+        for (service, told) in services.iter().zip(&self.overruled).filter(|told| overruled(told.0)) {
+            told.call_once(|| {
+                let service = &service.name;
+                tracing::warn!(service, "an address is both http and https; it is spoken to over TLS");
+            });
+        }
         let old = Arc::clone(&self.published.borrow());
         let (lists, left_out): (Vec<Vec<Listed>>, Vec<usize>) = services.iter().map(listed).unzip();
         if old.version > 0 && old.services == lists {

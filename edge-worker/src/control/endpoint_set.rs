@@ -4,6 +4,7 @@
 //! a worker accepts no connection before it has its first one, which comes before its first keys.
 
 use super::asks::ASK_BYTES_MAX;
+use crate::config::headers::Scheme;
 use crate::config::limits::INSTANCES_MAX;
 use crate::config::services::{SERVICES, Service};
 use serde::{Deserialize, Serialize};
@@ -49,8 +50,9 @@ const _: () = assert!(
 );
 const _: () = assert!(INSTANCES_MAX <= shm::endpoints::INSTANCES_MAX && INSTANCES_MAX <= u8::MAX as usize);
 
-/// Where a service can be called: an address counts once, for the first instance that has it. If there are too many,
-/// every instance keeps its first ones; the other number says how many are left out.
+/// Where a service can be called: an address counts once, for the first instance that has it, but never for one without
+/// TLS if one with TLS has it, too. If there are too many, every instance keeps its first ones; the other number says
+/// how many are left out.
 #[must_use]
 pub fn listed(service: &Service) -> (Vec<Listed>, usize) {
     let longest = service.instances.iter().map(|instance| instance.addresses.len()).max().unwrap_or(0);
@@ -58,6 +60,8 @@ pub fn listed(service: &Service) -> (Vec<Listed>, usize) {
     for turn in 0..longest {
         for (instance, one) in (0..=u8::MAX).zip(&service.instances) {
             let address = one.addresses.get(turn).copied();
+            let address =
+                address.filter(|address| one.scheme == Scheme::Https || !is_secured(service, *address));
             let address = address.filter(|address| all.iter().all(|listed| listed.address != *address));
             all.extend(address.map(|address| Listed { instance, address }));
         }
@@ -65,6 +69,18 @@ pub fn listed(service: &Service) -> (Vec<Listed>, usize) {
     let left_out = all.len().saturating_sub(INSTANCES_MAX);
     all.truncate(INSTANCES_MAX);
     (all, left_out)
+}
+
+/// Whether an address is that of an instance with TLS and that of one without.
+#[must_use]
+pub fn overruled(service: &Service) -> bool {
+    let plain = service.instances.iter().filter(|instance| instance.scheme == Scheme::Http);
+    plain.flat_map(|instance| &instance.addresses).any(|address| is_secured(service, *address))
+}
+
+fn is_secured(service: &Service, address: SocketAddr) -> bool {
+    let mut secured = service.instances.iter().filter(|instance| instance.scheme == Scheme::Https);
+    secured.any(|instance| instance.addresses.contains(&address))
 }
 
 #[cfg(test)]

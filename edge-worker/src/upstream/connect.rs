@@ -129,7 +129,9 @@ impl Upstreams {
         let authority = &service.instances.get(usize::from(listed.instance))?.authority;
         let security = self.securities.of(id, listed.instance)?;
         let is_it = |endpoint: &&&Rc<Endpoint>| {
-            endpoint.service == id && endpoint.address == listed.address && endpoint.authority == *authority
+            let same_place = endpoint.service == id && endpoint.address == listed.address;
+            // A URL with TLS and one without may have the same authority.
+            same_place && endpoint.authority == *authority && Rc::ptr_eq(&endpoint.security, &security)
         };
         let endpoint = known.iter().find(is_it).map_or_else(
             || {
@@ -137,7 +139,7 @@ impl Upstreams {
                     service: id,
                     address: listed.address,
                     authority: authority.clone(),
-                    security,
+                    security: Rc::clone(&security),
                     index: Cell::new(None),
                     pool: Pool::default(),
                     listed: Cell::new(true),

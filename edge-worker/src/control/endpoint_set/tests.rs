@@ -42,6 +42,24 @@ fn an_address_is_listed_once_for_the_first_instance_that_has_it() {
 }
 
 #[test]
+fn an_address_with_and_without_tls_is_spoken_to_over_tls_in_whatever_order() {
+    let mut both = service(&[&["10.0.0.1:1", "10.0.0.2:1"], &["10.0.0.3:1", "10.0.0.1:1"]]);
+    assert!(!overruled(&both));
+    for secured in [0, 1] {
+        for (place, instance) in both.instances.iter_mut().enumerate() {
+            instance.scheme = if place == secured { Scheme::Https } else { Scheme::Http };
+        }
+        assert!(overruled(&both));
+        let (all, left_out) = listed(&both);
+        let shared = all.iter().filter(|listed| listed.address.to_string() == "10.0.0.1:1");
+        let instances: Vec<u8> = shared.map(|listed| listed.instance).collect();
+        assert_eq!((instances, all.len(), left_out), (vec![secured as u8], 3, 0));
+    }
+    both.instances[0].addresses.remove(0);
+    assert!(!overruled(&both));
+}
+
+#[test]
 fn of_too_many_addresses_every_instance_keeps_its_first() {
     let many: Vec<String> = (0..40).map(|number| format!("10.0.1.{number}:1")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();

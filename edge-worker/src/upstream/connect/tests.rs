@@ -168,6 +168,27 @@ fn an_only_endpoint_is_never_ejected() {
 }
 
 #[test]
+fn an_address_that_goes_over_to_tls_keeps_no_connection_without() {
+    let mut bench = Bench::new();
+    for (instance, scheme) in bench.services[0].instances.iter_mut().zip([Scheme::Http, Scheme::Https]) {
+        (instance.scheme, instance.authority) = (scheme, "one:443".to_owned());
+    }
+    bench.upstreams.securities = Securities::new(&bench.services, &[]).expect("a name and a provider");
+    let adopt = |version, instance| {
+        let listed = Listed { instance, address: at(443) };
+        let set = EndpointSet { version, services: vec![vec![listed]] };
+        bench.upstreams.adopt(set, &bench.services, &NAMES);
+        bench.choose(None).expect("there is one")
+    };
+    let plain = adopt(1, 0);
+    assert!(matches!(*plain.security, Security::Plain));
+    let secured = adopt(2, 1);
+    assert!(matches!(*secured.security, Security::Tls { .. }));
+    assert!(!plain.listed.get() && secured.listed.get());
+    assert!(Rc::ptr_eq(&secured, &adopt(3, 1)), "what stays is the same one");
+}
+
+#[test]
 fn newer_addresses_replace_the_older_and_keep_what_stays() {
     let bench = Bench::new();
     bench.move_to(&[1, 2], true);
