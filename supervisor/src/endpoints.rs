@@ -14,7 +14,7 @@ use edge_worker::config::services::{Service, ServiceId};
 use edge_worker::control::endpoint_set::{EndpointSet, Listed, listed, overruled};
 use shm::SupervisorRegion;
 use shm::breakers::Outcome;
-use shm::endpoints::{Choice, EndpointIndex, EndpointKey, Rules, View};
+use shm::endpoints::{Choice, EndpointIndex, EndpointKey, Health, Rules, View};
 use shm::names::NameId;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -148,6 +148,13 @@ impl Endpoints {
     pub fn find(&self, service: usize, address: SocketAddr) -> Option<EndpointIndex> {
         let name = NameId::new(*self.names.get(service)?)?;
         self.region.shared().endpoints.find(EndpointKey::of(name, address))
+    }
+
+    /// Whether the checks of the address of the service with this index fail.
+    #[must_use]
+    pub fn is_down(&self, service: usize, address: SocketAddr) -> bool {
+        let index = self.find(service, address);
+        index.is_some_and(|index| self.region.shared().endpoints.health(index) == Health::Down)
     }
 
     /// Where the supervisor itself calls a service, by the same rules as workers, with 64 `random` bits; not

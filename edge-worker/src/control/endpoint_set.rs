@@ -52,7 +52,7 @@ const _: () = assert!(INSTANCES_MAX <= shm::endpoints::INSTANCES_MAX && INSTANCE
 
 /// Where a service can be called: an address counts once, for the first instance that has it, but never for one without
 /// TLS if one with TLS has it, too. If there are too many, every instance keeps its first ones; the other number says
-/// how many are left out.
+/// how many are left out. The same addresses give the same list, whatever their order.
 #[must_use]
 pub fn listed(service: &Service) -> (Vec<Listed>, usize) {
     let longest = service.instances.iter().map(|instance| instance.addresses.len()).max().unwrap_or(0);
@@ -68,6 +68,7 @@ pub fn listed(service: &Service) -> (Vec<Listed>, usize) {
     }
     let left_out = all.len().saturating_sub(INSTANCES_MAX);
     all.truncate(INSTANCES_MAX);
+    all.sort_unstable_by_key(|listed| (listed.instance, listed.address));
     (all, left_out)
 }
 

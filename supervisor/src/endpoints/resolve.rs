@@ -1,10 +1,12 @@
 //! Turns the services' host names into addresses: once before workers start, then again and again, beside everything
 //! else.
 //!
-//! A name that cannot be resolved keeps the addresses that it had. A look-up that takes long goes on until it
-//! ends, and no second one is started beside it.
+//! A name that cannot be resolved keeps the addresses that it had. One that an answer lacks stays for some rounds more:
+//! many resolvers answer with a few of their addresses at a time. A look-up that takes long goes on until it ends, and
+//! no second one is started beside it.
 
 use super::Endpoints;
+use edge_worker::config::limits::INSTANCES_MAX;
 use edge_worker::config::services::{Instance, Service};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 
 /// Time for all look-ups of a round together.
 const ROUND: Duration = Duration::from_secs(5);
+/// So many answers in a row lack an address before it is gone.
+const ANSWERS_WITHOUT: u32 = 10;
 
 /// Looks up the hosts of the services. `look_up` asks the system but in tests.
 pub struct Resolver<L> {
@@ -29,6 +33,8 @@ struct Host {
     running: Option<LookUp>,
     /// Why the last one failed, and was told to have failed.
     failing: Option<String>,
+    /// The addresses that are kept although the last answer lacks them, and how many answers in a row did.
+    absent: Vec<(u32, SocketAddr)>,
 }
 
 type LookUp = JoinHandle<io::Result<Vec<SocketAddr>>>;
@@ -63,6 +69,18 @@ where
         }
     }
 
+    /// An address that the last answer lacks and where nobody is well is gone at once.
+    fn forget(&mut self, services: &mut [Service], is_down: impl Fn(usize, SocketAddr) -> bool) {
+        let mut hosts = self.hosts.iter_mut();
+        for (index, service) in services.iter_mut().enumerate() {
+            for (instance, host) in service.instances.iter_mut().zip(&mut hosts) {
+                let gone = host.absent.extract_if(.., |(_, address)| is_down(index, *address));
+                let gone: Vec<SocketAddr> = gone.map(|(_, address)| address).collect();
+                instance.addresses.retain(|address| !gone.contains(address));
+            }
+        }
+    }
+
     /// Keeps the node's set of endpoints as new as the names are.
     pub async fn run(mut self, endpoints: Arc<Endpoints>, mut services: Vec<Service>, period: Duration) {
         let mut rounds = interval_at(Instant::now() + period, period);
@@ -70,6 +88,7 @@ where
         loop {
             rounds.tick().await;
             self.round(&mut services).await;
+            self.forget(&mut services, |service, address| endpoints.is_down(service, address));
             endpoints.publish(&services);
             endpoints.sweep();
         }
@@ -85,7 +104,7 @@ impl Host {
                 // Resolvers turn their answers round, and that is no change.
                 addresses.sort_unstable();
                 addresses.dedup();
-                instance.addresses = addresses;
+                instance.addresses = self.joined(addresses, &instance.addresses);
                 if self.failing.take().is_some() {
                     tracing::info!(service, host = instance.host, "a service's host can be resolved again");
                 }
@@ -105,6 +124,21 @@ impl Host {
             tracing::warn!(service, host, reason, kept, "a service's host cannot be resolved");
             self.failing = Some(reason);
         }
+    }
+
+    /// What was found, and behind it what was there `before` and has not been missing for long, while there is room.
+    fn joined(&mut self, mut found: Vec<SocketAddr>, before: &[SocketAddr]) -> Vec<SocketAddr> {
+        let answers = |address: SocketAddr| {
+            self.absent.iter().find(|absent| absent.1 == address).map_or(1, |(answers, _)| answers + 1)
+        };
+        let missing = before.iter().filter(|address| !found.contains(address));
+        let absent = missing.map(|address| (answers(*address), *address));
+        let mut absent: Vec<_> = absent.filter(|(answers, _)| *answers < ANSWERS_WITHOUT).collect();
+        absent.sort_unstable();
+        absent.truncate(INSTANCES_MAX.saturating_sub(found.len()));
+        found.extend(absent.iter().map(|(_, address)| *address));
+        self.absent = absent;
+        found
     }
 }
 

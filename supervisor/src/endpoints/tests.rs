@@ -42,7 +42,9 @@ fn only_a_change_makes_a_new_version_and_its_entries_are_there_first() {
     let set = endpoints.watch();
     assert_eq!((set.borrow().version, set.borrow().services[0].len(), entries(region)), (1, 2, 2));
     endpoints.publish(&services);
-    assert_eq!(set.borrow().version, 1);
+    move_to(&mut services, &["10.0.0.2:1", "10.0.0.1:1"]);
+    endpoints.publish(&services);
+    assert_eq!(set.borrow().version, 1, "their order is no change");
     move_to(&mut services, &["10.0.0.2:1", "10.0.0.3:1"]);
     endpoints.publish(&services);
     assert_eq!((set.borrow().version, entries(region)), (2, 3));
@@ -74,6 +76,15 @@ fn an_entry_is_freed_when_every_worker_knows_better_and_nobody_is_there_any_more
     endpoints.sweep();
     assert_eq!(entries(region), 1);
     assert!(endpoints.find(0, address("10.0.0.9:1")).is_some());
+}
+
+#[test]
+fn an_instance_is_down_when_its_checks_say_so() {
+    let (endpoints, _, region) = node(&["10.0.0.1:1", "10.0.0.2:1"]);
+    let down = endpoints.find(0, address("10.0.0.1:1")).expect("it was claimed");
+    region.shared().endpoints.set_health(region.writer(), down, Health::Down, 1);
+    let is_down = |text| endpoints.is_down(0, address(text));
+    assert_eq!(["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"].map(is_down), [true, false, false]);
 }
 
 #[test]

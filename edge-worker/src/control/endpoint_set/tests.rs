@@ -60,6 +60,12 @@ fn an_address_with_and_without_tls_is_spoken_to_over_tls_in_whatever_order() {
 }
 
 #[test]
+fn the_order_of_addresses_makes_no_other_list() {
+    let (one, other) = (service(&[&["10.0.0.1:1", "10.0.0.2:1"]]), service(&[&["10.0.0.2:1", "10.0.0.1:1"]]));
+    assert_eq!(listed(&one), listed(&other));
+}
+
+#[test]
 fn of_too_many_addresses_every_instance_keeps_its_first() {
     let many: Vec<String> = (0..40).map(|number| format!("10.0.1.{number}:1")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();

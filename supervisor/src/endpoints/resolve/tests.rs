@@ -75,10 +75,53 @@ async fn a_name_follows_its_addresses_whatever_their_order() {
     };
     assert_eq!(round(Ok(vec![two, one, two])).await, [one, two]);
     assert_eq!(round(Ok(vec![one, two])).await, [one, two]);
-    assert_eq!(round(Ok(vec![two])).await, [two]);
-    assert_eq!(round(Err(io::ErrorKind::TimedOut)).await, [two], "a failure changes nothing");
-    assert_eq!(round(Ok(Vec::new())).await, [two], "nor does an empty answer");
+    assert_eq!(round(Err(io::ErrorKind::TimedOut)).await, [one, two], "a failure changes nothing");
+    assert_eq!(round(Ok(Vec::new())).await, [one, two], "nor does an empty answer");
+    let three = address("10.0.0.3:1");
+    assert_eq!(round(Ok(vec![three])).await, [three, one, two], "new ones come first");
+}
+
+#[tokio::test]
+async fn an_address_is_gone_when_ten_answers_in_a_row_lack_it() {
+    let (one, two) = (address("10.0.0.1:1"), address("10.0.0.2:1"));
+    let zone = Zone::new(Mutex::new(Ok(vec![one, two])));
+    let mut services = [service(&["name"])];
+    let mut resolver = Resolver::new(&services, answers(&zone));
+    let mut round = async |zone_is| {
+        *zone.lock().expect("no test panics with it") = zone_is;
+        resolver.round(&mut services).await;
+        services[0].instances[0].addresses.clone()
+    };
+    assert_eq!(round(Ok(vec![one, two])).await, [one, two]);
+    // From now on the resolver gives one of two at a time.
+    for turn in 0..30 {
+        assert_eq!(round(Ok(vec![if turn % 2 == 0 { one } else { two }])).await.len(), 2);
+    }
+    assert_eq!(round(Ok(vec![one])).await, [one, two]);
+    for _ in 0..8 {
+        assert_eq!(round(Ok(vec![one])).await, [one, two]);
+        assert_eq!(round(Err(io::ErrorKind::TimedOut)).await, [one, two], "a failure is no answer");
+    }
     assert_eq!(round(Ok(vec![one])).await, [one]);
+    assert_eq!(round(Ok(vec![one, two])).await, [one, two], "it may come back");
+}
+
+#[tokio::test]
+async fn an_address_that_an_answer_lacks_is_gone_at_once_if_nobody_is_well_there_or_there_is_no_room() {
+    let (one, two, three) = (address("10.0.0.1:1"), address("10.0.0.2:1"), address("10.0.0.3:1"));
+    let zone = Zone::new(Mutex::new(Ok(vec![one, two, three])));
+    let mut services = [service(&[]), service(&["name"])];
+    let mut resolver = Resolver::new(&services, answers(&zone));
+    resolver.round(&mut services).await;
+    *zone.lock().expect("no test panics with it") = Ok(vec![three]);
+    resolver.round(&mut services).await;
+    resolver.forget(&mut services, |service, at| service == 1 && at != two);
+    assert_eq!(services[1].instances[0].addresses, [three, two], "the last answer has the third");
+    let many = (0..INSTANCES_MAX as u8).map(|last| SocketAddr::from(([10, 0, 1, last], 1)));
+    let many: Vec<SocketAddr> = many.collect();
+    *zone.lock().expect("no test panics with it") = Ok(many.clone());
+    resolver.round(&mut services).await;
+    assert_eq!(services[1].instances[0].addresses, many);
 }
 
 #[tokio::test(start_paused = true)]
