@@ -1,7 +1,9 @@
 //! What the edge answers itself: health, readiness, metrics, service health, and the access log of it all.
 
 use crate::harness::edge::driver;
-use crate::harness::{Backend, Command, Edge, Script, Token, eventually};
+use crate::harness::token::{OTHER_USER, TENANT, USER};
+use crate::harness::{Backend, Command, Edge, Key, Script, Token, eventually};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 const HEALTH_TOKEN: &str = "Eigh8Oocahb8Ohkai4sheebae4shoYoo";
@@ -126,6 +128,31 @@ fn the_driver_in_use_is_told() {
         assert!(metrics.has("gateway_io_driver_info", &[("driver", &driver())]), "{drivers:?}");
     }
     assert_eq!(metrics.count("gateway_worker_up", &[]), 1);
+}
+
+#[test]
+fn an_administrator_sees_the_detail_of_health_by_the_same_proof_as_elsewhere() {
+    let (backend, auth) = (Backend::start(), Backend::named("auth"));
+    for (user, role) in [(USER, "admin"), (OTHER_USER, "customer")] {
+        let user_record = json!({ "id": user, "tenantId": TENANT, "role": role, "status": "ACTIVE" });
+        let body = json!({ "user": user_record }).to_string();
+        let answer = Script::answer(200, &[("content-type", "application/json")], body);
+        auth.script(&format!("/auth/internal/users/{user}"), answer);
+    }
+    let command = Command::run(&backend).service("auth", &auth);
+    let edge = command.set("AUTH_USER_CHECK", "always").set("S2S_SERVICE_TOKEN", "a-token").start();
+    let admin = || Token::of_role("admin").user(USER);
+    for (what, token, sees_all) in [
+        ("an administrator", admin(), true),
+        ("one who is none any more", admin().user(OTHER_USER), false),
+        ("a customer", Token::valid().user(OTHER_USER), false),
+        ("an expired token", admin().expires_in(-3_600), false),
+        ("a forged token", admin().signed_with(Key::Foreign), false),
+    ] {
+        let answer = edge.fetch_as(&token.build(), "/health");
+        answer.expect_status(200);
+        assert_eq!(answer.json().get("version").is_some(), sees_all, "{what}: {}", answer.text());
+    }
 }
 
 #[test]

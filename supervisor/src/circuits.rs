@@ -12,6 +12,7 @@ use shm::names::NameId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Between two looks.
 pub const PERIOD: Duration = Duration::from_secs(1);
@@ -86,8 +87,28 @@ impl Watch {
         Watch { watched: watched.collect(), bulletin, elsewhere }
     }
 
-    /// Watches for ever.
-    pub async fn run(mut self) {
+    /// Watches until `end`; then this node's circuits are closed for everybody else, as there are none any more.
+    pub async fn run(mut self, end: Arc<Notify>) {
+        tokio::select! {
+            () = self.watch() => {}
+            () = end.notified() => self.leave().await,
+        }
+    }
+
+    async fn leave(&self) {
+        let open = self
+            .watched
+            .iter()
+            .filter(|watched| watched.told.is_some_and(|(position, _)| position != CircuitPosition::Closed));
+        let states: Vec<_> =
+            open.map(|watched| (watched.service.as_str(), CircuitPosition::Closed.word())).collect();
+        if let Some(bulletin) = &self.bulletin {
+            // Redis that is down forgets by itself.
+            let _ = bulletin.post(&states).await;
+        }
+    }
+
+    async fn watch(&mut self) {
         let mut looks = tokio::time::interval(PERIOD);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut read_at = 0;
@@ -135,8 +156,13 @@ impl Watch {
 
     async fn listen(&self, bulletin: &Bulletin) {
         let services: Vec<&str> = self.watched.iter().map(|watched| watched.service.as_str()).collect();
-        let Ok(notices) = bulletin.read(&services).await else { return };
+        let read = bulletin.read(&services).await;
         let mut elsewhere = self.elsewhere.lock();
+        let Ok(notices) = read else {
+            // What was said before may not hold any more.
+            elsewhere.clear();
+            return;
+        };
         for (service, notice) in services.into_iter().zip(notices) {
             let said = notice.as_ref().and_then(words);
             let before = match said.clone() {

@@ -102,6 +102,8 @@ pub struct FirstCall {
     pub outcome: Downstream,
     pub timeout: Option<Phase>,
     pub took: Duration,
+    /// Before the second.
+    pub paused: Duration,
 }
 
 impl Ending {
@@ -230,7 +232,7 @@ impl Ledger {
             let (service, total) = (usize::from(service.0), now.since(call.started));
             let mut own = total;
             if let Some(first) = call.first {
-                own = total.saturating_sub(first.took);
+                own = total.saturating_sub(first.took + first.paused);
                 worker.meters.retried(service);
                 worker.meters.downstream(service, first.outcome, first.took.as_nanos() as u64);
             }

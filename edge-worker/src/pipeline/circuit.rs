@@ -3,7 +3,7 @@
 //! The breaker of a service stands in the region, one for all workers of the node. What a call says of its service's
 //! health is told to it once: when its answer begins, or by `account` if none came.
 
-use crate::clock;
+use crate::clock::{self, Millis};
 use crate::config::routes::{Row, Target};
 use crate::config::services::{Service, ServiceId};
 use crate::net::io;
@@ -43,7 +43,8 @@ pub struct Passage {
 /// for long.
 struct Probe {
     permit: Cell<Option<Permit>>,
-    awaits_client: Cell<bool>,
+    /// Since when the edge waits for the next bytes of its client.
+    waiting_since: Cell<Option<Millis>>,
     is_watched: Cell<bool>,
 }
 
@@ -154,7 +155,7 @@ impl Passage {
     #[inline]
     pub fn awaits_client(&self, awaits: bool) {
         let Some(probe) = &self.probe else { return };
-        probe.awaits_client.set(awaits);
+        probe.waiting_since.set(awaits.then(|| self.worker.wheel.now()));
         if awaits
             && !probe.is_watched.replace(true)
             && let Some(service) = self.service()
@@ -171,11 +172,14 @@ impl Passage {
         let Some(circuit) = self.service().and_then(|service| self.worker.circuits.of(service)) else {
             return false;
         };
-        let (Admission::Pass(permit) | Admission::Probe(permit)) = circuit.admit(&self.worker) else {
-            return false;
+        let (permit, decides) = match circuit.admit(&self.worker) {
+            Admission::Pass(permit) => (permit, false),
+            // What decides about a circuit is a call of its own.
+            Admission::Probe(permit) => (permit, true),
+            Admission::Refused { .. } => return false,
         };
         self.permit.set(Some(permit));
-        let granted = circuit.breaker.retry(self.worker.wheel.now().0) == Retry::Granted;
+        let granted = !decides && circuit.breaker.retry(self.worker.wheel.now().0) == Retry::Granted;
         if !granted {
             self.settle(Outcome::Neutral);
         }
@@ -204,7 +208,7 @@ impl Probe {
     fn with(permit: Permit) -> Rc<Probe> {
         Rc::new(Probe {
             permit: Cell::new(Some(permit)),
-            awaits_client: Cell::new(false),
+            waiting_since: Cell::new(None),
             is_watched: Cell::new(false),
         })
     }
@@ -213,9 +217,10 @@ impl Probe {
 /// Returns the permit of a probe whose client keeps it waiting. Ends with the probe.
 async fn give_up(worker: Rc<Worker>, service: ServiceId, probe: Rc<Probe>) {
     loop {
-        io::sleep(CLIENT_PATIENCE).await;
+        io::sleep(CLIENT_PATIENCE / 4).await;
         let Some(permit) = probe.permit.take() else { return };
-        if probe.awaits_client.get() {
+        let waits = probe.waiting_since.get().map(|since| worker.wheel.now().0.saturating_sub(since.0));
+        if waits.is_some_and(|waited_ms| u128::from(waited_ms) >= CLIENT_PATIENCE.as_millis()) {
             return record(&worker, service, permit, Outcome::Neutral);
         }
         probe.permit.set(Some(permit));
@@ -255,6 +260,7 @@ fn open(retry_after_ms: u64) -> Rejection {
 }
 
 const PROBE_GRACE_MS: u64 = 1_000;
+/// Silence of a client that ends a probe.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

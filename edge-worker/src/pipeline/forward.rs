@@ -251,7 +251,8 @@ async fn conclude(
 fn first_call(first: &First) -> FirstCall {
     let end = first.rejection.map_or(End::Complete { closing: false }, End::Refused);
     let timeout = (first.rejection == Some(Rejection::UpstreamTimeout)).then_some(Phase::Connect);
-    FirstCall { outcome: outcome(end, first.upstream_status), timeout, took: first.took }
+    let (took, paused) = (first.took, first.paused);
+    FirstCall { outcome: outcome(end, first.upstream_status), timeout, took, paused }
 }
 
 fn outcome(end: End, upstream_status: Option<u16>) -> Downstream {

@@ -24,10 +24,9 @@ const SCRAPE_MS: u64 = 5_000;
 pub async fn answer(
     worker: &Worker,
     connection: &mut Connection,
-    head: &RequestHead,
     ledger: Ledger,
     asker: Asker<'_>,
-    local: Local,
+    (local, detail): (Local, Detail),
 ) -> After {
     let set = worker.upstreams.set();
     let node = Node::new(worker.authority, worker.shared, &worker.settings, &set);
@@ -37,7 +36,7 @@ pub async fn answer(
         Local::HealthLive => live::health_live(&mut body),
         Local::HealthStartup => live::startup(&node, &mut body),
         Local::Ready => ready::ready(&node, &mut body),
-        Local::Health => health::health(&node, detail(worker, head, &connection.inbound), &mut body),
+        Local::Health => health::health(&node, detail, &mut body),
         Local::ServiceHealth(service) => health::service_health(&node, service, &mut body),
         // Scrapes take another way; the response cache is not built yet, so there is nothing to steer.
         Local::Metrics | Local::CacheInvalidate | Local::CacheStats => {
@@ -51,19 +50,17 @@ pub async fn answer(
     after
 }
 
-/// The bearer of HEALTH_TOKEN sees everything.
-fn detail(worker: &Worker, head: &RequestHead, bytes: &[u8]) -> Detail {
-    let Some(expected) = &worker.settings.local.health_token else { return Detail::Anonymous };
+/// Whether the request brings HEALTH_TOKEN.
+#[must_use]
+pub fn has_health_token(worker: &Worker, head: &RequestHead, bytes: &[u8]) -> bool {
+    let Some(expected) = &worker.settings.local.health_token else { return false };
     let sent = head
         .value(KnownHeader::Authorization, bytes)
         .and_then(|value| value.split_at_checked(7))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
         .map(|(_, token)| token);
-    match sent {
-        // Digests are compared, so that the time taken says nothing about the token.
-        Some(sent) if blake3::hash(sent) == blake3::hash(expected.expose().as_bytes()) => Detail::Full,
-        _ => Detail::Anonymous,
-    }
+    // Digests are compared, so that the time taken says nothing about the token.
+    sent.is_some_and(|sent| blake3::hash(sent) == blake3::hash(expected.expose().as_bytes()))
 }
 
 /// Hands the scrape to the supervisor, which sums up all workers.

@@ -45,6 +45,8 @@ use crate::http::head::{BodyFraming, KnownHeader, RequestHead, Version};
 use crate::http::method::{Method, MethodSet};
 use crate::http::target::query::{QueryValue, query_value};
 use crate::identity::fault::TokenFault;
+use crate::identity::roles::Role;
+use crate::local::health::Detail;
 use crate::net::connection::{After, Connection};
 use crate::net::io::Stream;
 use crate::telemetry::labels::Degraded;
@@ -76,7 +78,7 @@ use venue::Voucher;
 enum Decision {
     Forward(Passage, Granted),
     Scrape(Passage),
-    Local(Local),
+    Local(Local, Detail),
     Options(MethodSet),
 }
 
@@ -132,7 +134,9 @@ async fn answer(
             let answer = Answer { status: 204, content: Content::Allow(methods) };
             respond::answer(worker, connection, ledger, asker, answer).await
         }
-        Ok(Decision::Local(local)) => local::answer(worker, connection, head, ledger, asker, local).await,
+        Ok(Decision::Local(local, detail)) => {
+            local::answer(worker, connection, ledger, asker, (local, detail)).await
+        }
         Ok(Decision::Scrape(passage)) => {
             local::scrape(worker, connection, ledger, asker, head_bytes, passage).await
         }
@@ -188,23 +192,23 @@ async fn decide(
         target_tenant,
     };
     let voucher = |principal: &Principal| voucher(principal, ledger, (claimed, bytes), &request);
-    let rule = worker.policy.rule(matched.index());
-    let decision = grant(worker, rule, &case, marks.as_deref(), voucher).await;
+    let decision = grant(worker, worker.policy.rule(matched.index()), &case, marks.as_deref(), voucher).await;
     ledger.audit(decision.as_ref().map_err(|rejection| *rejection), || audit::venue(&matched, target));
     let grant = decision?;
     matched.check_uuids(target)?;
     match &matched.row().target {
         Target::Deny => Err(Some(Rejection::NotFound)),
-        Target::Local(Local::Metrics) => Ok(Decision::Scrape(circuit::enter(worker, None)?)),
-        Target::Local(local) => Ok(Decision::Local(*local)),
+        Target::Local(local) => {
+            let (place, sender) = ((&request, &matched), (claimed, bytes));
+            Box::pin(locally(worker, *local, place, sender, (last_token, ledger))).await
+        }
         Target::Service { service, .. } => {
             ledger.service = Some(*service);
-            let body = if matched.row().notes.buffered {
+            let mut body = None;
+            if matched.row().notes.buffered {
                 let whole = body::read(worker, stream, (head, head_bytes), bytes, admission.body_bytes_max);
-                Some(Box::pin(whole).await?)
-            } else {
-                None
-            };
+                body = Some(Box::pin(whole).await?);
+            }
             let passage = match bulkhead::take(worker, *service) {
                 Some(place) => circuit::enter(worker, Some(place))?,
                 None => Box::pin(wait(worker, *service, (&matched, request.method), stream)).await?,
@@ -284,6 +288,44 @@ async fn establish(
         ledger.principal = Some(Rc::new(Principal::clone(&principal).recorded_as(role)));
     }
     Ok((marks, recorded))
+}
+
+/// What the edge answers itself.
+async fn locally(
+    worker: &Rc<Worker>,
+    local: Local,
+    place: (&parse::Request<'_>, &route::Matched<'_>),
+    sender: (&Claimed, &[u8]),
+    (last_token, ledger): (&LastToken, &mut Ledger),
+) -> Result<Decision, Option<Rejection>> {
+    match local {
+        Local::Metrics => Ok(Decision::Scrape(circuit::enter(worker, None)?)),
+        Local::Health => Ok(Decision::Local(local, viewer(worker, place, sender, last_token, ledger).await)),
+        _ => Ok(Decision::Local(local, Detail::Anonymous)),
+    }
+}
+
+/// How much of `/health` the client may see: all of it with HEALTH_TOKEN, or as an administrator by the same proof as
+/// on any other row. Nobody is refused.
+async fn viewer(
+    worker: &Rc<Worker>,
+    (request, matched): (&parse::Request<'_>, &route::Matched<'_>),
+    (claimed, bytes): (&Claimed, &[u8]),
+    last_token: &LastToken,
+    ledger: &mut Ledger,
+) -> Detail {
+    if local::has_health_token(worker, request.head, bytes) {
+        return Detail::Full;
+    }
+    if matches!(authenticate::authorization(request), Authorization::None) {
+        return Detail::Anonymous;
+    }
+    let established = establish(worker, (request, matched), (claimed, bytes), last_token, ledger).await;
+    let role = ledger.principal.as_ref().map(|principal| principal.role());
+    match established {
+        Ok(_) if role.is_some_and(Role::is_administrator) => Detail::Full,
+        _ => Detail::Anonymous,
+    }
 }
 
 /// Authorises by what is known, and finds out what is not: at most one ask about a venue and one about the staff.

@@ -86,11 +86,14 @@ pub struct Exchanged {
 }
 
 /// An attempt that was repeated: the client saw nothing of it.
+#[derive(Default)]
 pub struct First {
     /// What the client would have been told; nothing where the service answered.
     pub rejection: Option<Rejection>,
     pub upstream_status: Option<u16>,
     pub took: Duration,
+    /// Before the second.
+    pub paused: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,8 +128,10 @@ pub async fn exchange(client: &mut Stream, mut call: Call<'_>, means: Means<'_>)
 
 /// The second attempt, after a pause and at another instance if there is one.
 async fn repeat(client: &mut Stream, call: &mut Call<'_>, first: First, means: Means<'_>) -> Exchanged {
-    let first = Box::new(First { took: clock::now().since(call.started), ..first });
+    let failed = clock::now();
+    let took = failed.since(call.started);
     io::sleep(Duration::from_millis(retry::pause_ms())).await;
+    let first = Box::new(First { took, paused: clock::now().since(failed), ..first });
     if let Destination::Service(service) = call.destination {
         let endpoint = means.upstreams.choose(service, call.endpoint.as_ref(), means.wheel);
         let authority = endpoint.as_ref().map_or("", |endpoint| endpoint.authority()).as_bytes();
@@ -235,7 +240,7 @@ async fn with_body(
     let progress = Progress::default();
     let vigil = vigil(client, &connected, call.confirmation, means);
     let request = match call.second().repeatable {
-        Repeatable::Never => std::mem::take(&mut call.head),
+        Repeatable::Never | Repeatable::Unsent => std::mem::take(&mut call.head),
         Repeatable::ByKey | Repeatable::Read => call.head.clone(),
     };
     let (mut client, mut upstream) = (client.sides(), connected.stream.sides());
@@ -328,7 +333,7 @@ fn settle(
             _ => unanswered((silence, reused), call, visit, means)?,
         },
         DownloadEnd::Repeat => {
-            return Err(First { rejection: None, upstream_status: downloaded.status, took: Duration::ZERO });
+            return Err(First { upstream_status: downloaded.status, ..First::default() });
         }
     };
     let (bytes_in, surplus) = uploaded.map_or((0, Vec::new()), |uploaded| (uploaded.bytes, uploaded.surplus));
@@ -400,7 +405,7 @@ impl<'c> Call<'c> {
 
 impl First {
     fn refused(rejection: Rejection) -> First {
-        First { rejection: Some(rejection), upstream_status: None, took: Duration::ZERO }
+        First { rejection: Some(rejection), ..First::default() }
     }
 }
 

@@ -17,6 +17,8 @@ use std::ops::RangeInclusive;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeatable {
     Never,
+    /// A write with a key on a row that knows none: only what was never sent.
+    Unsent,
     /// A write that the service knows by its key: while it has not been answered.
     ByKey,
     /// Reading twice is reading once.
@@ -51,10 +53,11 @@ impl Repeatable {
     /// What a request says of itself, on a row with this rule for idempotency keys.
     #[must_use]
     pub fn of(method: Method, idempotency: Idempotency, head: &RequestHead, bytes: &[u8]) -> Repeatable {
-        match method.is_read() {
-            true => Self::Read,
-            false if idempotency != Idempotency::None && has_key(idempotency, head, bytes) => Self::ByKey,
-            false => Self::Never,
+        match (method.is_read(), idempotency) {
+            (true, _) => Self::Read,
+            (false, _) if !has_key(idempotency, head, bytes) => Self::Never,
+            (false, Idempotency::None) => Self::Unsent,
+            (false, Idempotency::Optional | Idempotency::RequiredUuid) => Self::ByKey,
         }
     }
 
@@ -63,6 +66,7 @@ impl Repeatable {
     pub fn after(self, failure: Failure) -> bool {
         match (self, failure) {
             (Self::Never, _) => false,
+            (Self::Unsent, failure) => failure == Failure::Unconnected,
             (Self::ByKey | Self::Read, Failure::Unconnected | Failure::Unanswered) => true,
             (Self::Read, Failure::HalfAnswered) => true,
             (Self::Read, Failure::Answered { status, sheds }) => !sheds && matches!(status, 502..=504),
@@ -76,7 +80,7 @@ impl Second<'_> {
     #[must_use]
     pub fn is_granted(self, failure: Failure, now: Millis) -> bool {
         self.repeatable.after(failure)
-            && self.deadline.0.saturating_sub(now.0) > *PAUSE_MS.end()
+            && self.deadline.0.saturating_sub(now.0) >= PAUSE_MS.end() + ATTEMPT_MS_MIN
             && self.passage.again()
     }
 }
@@ -87,8 +91,7 @@ fn has_key(idempotency: Idempotency, head: &RequestHead, bytes: &[u8]) -> bool {
     let mut keys = own().chain(head.values(KnownHeader::XIdempotencyKey, bytes));
     let Some(key) = keys.next() else { return false };
     let is_legal = match idempotency {
-        Idempotency::None => false,
-        Idempotency::Optional => {
+        Idempotency::None | Idempotency::Optional => {
             let legal = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
             (1..=KEY_BYTES_MAX).contains(&key.len()) && key.iter().all(legal)
         }
@@ -105,6 +108,9 @@ pub fn pause_ms() -> u64 {
 }
 
 pub const PAUSE_MS: RangeInclusive<u64> = 50..=100;
+/// What a second attempt has to have: one that our own clock cuts off says nothing, and turns a service's words into a
+/// time-out.
+const ATTEMPT_MS_MIN: u64 = 250;
 const KEY_BYTES_MAX: usize = 128;
 
 #[cfg(test)]

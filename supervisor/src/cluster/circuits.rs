@@ -20,6 +20,8 @@ pub struct Bulletin {
     /// Who posts: the host, and which of the nodes that it ever had.
     node: String,
     boot: String,
+    /// Milliseconds since 1970. What this host said before is this node's no more.
+    since: u64,
 }
 
 /// What the last node that had something to tell says of a service.
@@ -36,7 +38,7 @@ pub struct Notice<'n> {
 impl Bulletin {
     #[must_use]
     pub fn new(connection: Connection, node: String, boot: String) -> Bulletin {
-        Bulletin { connection, node, boot }
+        Bulletin { connection, node, boot, since: clock::wall_millis() }
     }
 
     /// Tells where circuits stand: pairs of service and state.
@@ -75,7 +77,8 @@ impl Bulletin {
         let reply = self.connection.call(Operation::Circuits, command).await?;
         let notice = |value: &redis::Value| {
             let notice: Notice<'static> = serde_json::from_str(&text_of(value)?).ok()?;
-            (notice.boot != self.boot).then_some(notice)
+            let is_past = notice.node == self.node && notice.at < self.since;
+            (notice.boot != self.boot && !is_past).then_some(notice)
         };
         Ok(list_of(&reply).unwrap_or_default().iter().map(notice).collect())
     }

@@ -6,7 +6,7 @@ use crate::admin::control::{Control, Owner};
 use crate::admin::{Admin, Current, sockets};
 use crate::circuits::{Elsewhere, Watch};
 use crate::cluster::circuits::Bulletin;
-use crate::cluster::connection::Connection;
+use crate::cluster::connection::{COMMAND_TIMEOUT, Connection};
 use crate::cluster::endpoint::EndpointFault;
 use crate::cluster::publisher::Publisher;
 use crate::cluster::reads::Reads;
@@ -49,7 +49,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
 /// How long the last log lines may take to be written.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -199,14 +199,13 @@ async fn serve(mut settings: Settings, sources: Sources, spool: &Spool) -> Resul
     let doors = (doors.listener, doors.socket);
     let verifier = Verifier::new(&settings.worker.roots)
         .map_err(|fault| StartFault::system("TLS cannot be used")(io::Error::other(fault)))?;
-    let redis = settings.supervisor.redis.as_ref();
-    let redis =
-        redis.map(|redis| Connection::new(redis, security.figures())).transpose().map_err(redis_fault)?;
-    watch_circuits(&settings, region, redis.clone(), elsewhere);
+    let redis = link(&settings, &security)?;
+    let watching = watch_circuits(&settings, region, &security, elsewhere)?;
     let own = (Rc::clone(&exporter), verifier);
     look_on(settings, doors, region, (spool.clone(), own), (workers, redis), endpoints);
     let outcome = Reactor::new(policy, spawner, region, requests, notifier, hooks, answerer).run().await;
     hand_on(&last, &security).await;
+    watching.end().await;
     exporter.borrow_mut().finish();
     Ok(outcome)
 }
@@ -338,16 +337,40 @@ fn follow_revocations(
     Ok(Withdrawals::new(mirror, Some(publisher)))
 }
 
-/// From here on changes of circuits are logged, and told to other nodes if there is a Redis to do it by.
+/// From here on changes of circuits are logged, and told to other nodes if there is a Redis to do it by, until the
+/// notice.
 fn watch_circuits(
     settings: &Settings,
     region: &'static SupervisorRegion,
-    redis: Option<Connection>,
+    security: &SecurityLog,
     elsewhere: Elsewhere,
-) {
-    let bulletin = redis.map(|redis| Bulletin::new(redis, node_name(), region.boot_id().to_string()));
+) -> Result<Watching, StartFault> {
+    // A link of its own: readiness is judged by another.
+    let bulletin = link(settings, security)?
+        .map(|redis| Bulletin::new(redis, node_name(), region.boot_id().to_string()));
     let watch = Watch::new(region.shared(), &settings.worker, bulletin, elsewhere);
-    drop(tokio::spawn(watch.run()));
+    let end = Arc::new(Notify::new());
+    Ok(Watching { task: tokio::spawn(watch.run(Arc::clone(&end))), end })
+}
+
+/// The task that watches circuits.
+struct Watching {
+    task: JoinHandle<()>,
+    end: Arc<Notify>,
+}
+
+impl Watching {
+    /// Late is as good as never: what other nodes know of this one they forget by themselves.
+    async fn end(self) {
+        self.end.notify_one();
+        let _ = tokio::time::timeout(COMMAND_TIMEOUT, self.task).await;
+    }
+}
+
+/// A link to Redis for one purpose, if there is a Redis.
+fn link(settings: &Settings, security: &SecurityLog) -> Result<Option<Connection>, StartFault> {
+    let redis = settings.supervisor.redis.as_ref();
+    redis.map(|redis| Connection::new(redis, security.figures())).transpose().map_err(redis_fault)
 }
 
 /// What other nodes know this one by.

@@ -34,6 +34,7 @@ fn what_may_follow_a_failure_is_the_contracts_to_say() {
         assert_eq!(Repeatable::ByKey.after(failure), by_key, "{failure:?}");
         assert_eq!(Repeatable::Read.after(failure), read, "{failure:?}");
         assert!(!Repeatable::Never.after(failure), "{failure:?}");
+        assert_eq!(Repeatable::Unsent.after(failure), failure == Unconnected, "{failure:?}");
     }
 }
 
@@ -45,7 +46,8 @@ fn a_read_needs_no_key_and_a_write_needs_a_row_that_knows_keys() {
     for method in [Method::Post, Method::Put, Method::Patch, Method::Delete] {
         let of = |idempotency, lines: &str| repeatable(method, idempotency, lines);
         let key = format!("Idempotency-Key: {UUID}\r\n");
-        assert_eq!(of(Idempotency::None, &key), Repeatable::Never);
+        assert_eq!(of(Idempotency::None, ""), Repeatable::Never);
+        assert_eq!(of(Idempotency::None, &key), Repeatable::Unsent);
         assert_eq!(of(Idempotency::Optional, ""), Repeatable::Never);
         assert_eq!(of(Idempotency::Optional, &key), Repeatable::ByKey);
         assert_eq!(of(Idempotency::RequiredUuid, &key), Repeatable::ByKey);
