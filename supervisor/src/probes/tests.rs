@@ -5,7 +5,6 @@ use edge_worker::config::bulkheads::Bulkhead;
 use edge_worker::config::headers::Scheme;
 use edge_worker::config::instances::InstanceSettings;
 use edge_worker::config::services::{Criticality, Instance, SERVICES};
-use edge_worker::control::endpoint_set::Listed;
 use edge_worker::telemetry::metrics::Metric;
 use shm::SupervisorRegion;
 use shm::endpoints::Health;
@@ -150,11 +149,12 @@ async fn each_instance_is_judged_by_its_own_checks() {
     let region = region();
     let (gone, well) = (nowhere().await, listen(Behaviour::Answers(WELL)).await);
     let failing = listen(Behaviour::Answers(ILL)).await;
-    let probed = probed(region, &[service(vec![gone, well, failing, listen(Behaviour::Silent).await])]);
-    let set = Arc::clone(&probed.endpoints.watch().borrow());
-    let health = || -> Vec<Health> {
-        let found = |one: &Listed| probed.endpoints.find(0, one.address).expect("it has an entry");
-        set.services[0].iter().map(|one| region.shared().endpoints.health(found(one))).collect()
+    let addresses = [gone, well, failing, listen(Behaviour::Silent).await];
+    let probed = probed(region, &[service(addresses.to_vec())]);
+    // By address: the set has an order of its own.
+    let health = || {
+        let found = |address| probed.endpoints.find(0, address).expect("it has an entry");
+        addresses.map(|address| region.shared().endpoints.health(found(address)))
     };
     assert_eq!(health(), [Health::Unknown; 4]);
     let mut streaks = Streaks::default();
