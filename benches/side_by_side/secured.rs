@@ -52,7 +52,8 @@ pub fn run(field: &Field, options: &Options, report: &mut Report) {
             let Handshakes { full, resumed } = handshakes;
             match name {
                 "tls-full" => assert!(resumed <= PROBES_MAX && full > PROBES_MAX, "{handshakes:?}"),
-                "tls-resumed" => assert!(full <= PROBES_MAX && resumed > PROBES_MAX, "{handshakes:?}"),
+                // The first connections of a window may find fewer tickets than there are of them.
+                "tls-resumed" => assert!(resumed > 4 * full, "{handshakes:?}"),
                 _ => assert!(full + resumed <= PROBES_MAX, "{handshakes:?}"),
             }
             report.add(CONNECTING, name, cell);
