@@ -41,6 +41,7 @@ fn five_times_too_much_leaves_the_checkout_as_it_was() {
     }
     let edge = Command::run(&backend)
         .set("FLOODGATE_SHED_IN_FLIGHT", &(2 * desks).to_string())
+        .unset("FLOODGATE_SHED_LAG_MS")
         // What comes in one tick before the first is shed must fit in.
         .set("FLOODGATE_IN_FLIGHT_MAX", "4096")
         .start();
