@@ -57,7 +57,7 @@ struct Seen {
     lag_ns: u64,
     /// Of the whole node.
     in_flight: u64,
-    /// Workers that serve.
+    /// Workers that may have some of them: also those that drain or have not begun to serve.
     workers: u64,
     now: Millis,
 }
@@ -109,7 +109,7 @@ impl Shedding {
     /// Looks at how the node stands, and gives the level that holds until the next tick, in 256ths.
     pub fn look(&self, blocks: &[WorkerBlock], lag_ns: u64, now: Millis) -> u64 {
         let in_flight = blocks.iter().map(WorkerBlock::requests_in_flight).sum();
-        let workers = blocks.iter().filter(|block| block.phase() == Phase::Serving).count() as u64;
+        let workers = blocks.iter().filter(|block| block.phase() != Phase::Empty).count() as u64;
         let seen = Seen { lag_ns, in_flight, workers, now };
         let level = self.pressure.borrow_mut().observe(self.marks, seen);
         self.level.set(level);

@@ -1,6 +1,7 @@
 //! What a level sheds, and how it rises and falls.
 
 use super::*;
+use shm::SupervisorRegion;
 
 const MILLISECOND: u64 = 1_000_000;
 const MARKS: Marks = Marks { lag_ms: 50, in_flight: 100, in_flight_max: 400 };
@@ -56,7 +57,7 @@ fn crowding_grows_from_the_mark_to_the_cap_and_spares_the_checkout_below_it() {
     let near = Marks { in_flight: 300, ..MARKS };
     assert_eq!(crowding(near, seen(350, 0, 0)), CLASS * 3 / 2, "half of the way to the cap");
     assert_eq!(crowding(near, seen(399, 0, 0)), 760);
-    assert_eq!(level(400, 0), ALL, "a node that only drains has the marks of one worker");
+    assert_eq!(level(400, 0), ALL, "a node has one worker at least");
     let off = Marks { in_flight: 0, ..MARKS };
     assert_eq!(crowding(off, seen(1_000, 0, 0)), 0);
 }
@@ -121,4 +122,34 @@ fn without_a_mark_lateness_sheds_nobody() {
     for tick in 1..100 {
         assert_eq!(pressure.observe(marks, seen(0, 9_000, tick * 50)), Level(0));
     }
+}
+
+#[test]
+fn workers_that_drain_or_start_count_as_those_that_serve() {
+    let region: &'static SupervisorRegion =
+        Box::leak(Box::new(SupervisorRegion::create().expect("a memfd can be made")));
+    let blocks = &region.shared().workers;
+    let shedding = Shedding::new(MARKS);
+    let mut now_ms = 0;
+    let mut level = || {
+        // Whatever the level was, it has fallen meanwhile.
+        now_ms += 60_000;
+        shedding.look(blocks, 0, Millis(now_ms))
+    };
+    for block in &blocks[..2] {
+        block.begin(1, 1);
+        block.set_phase(Phase::Serving);
+        (0..100).for_each(|_| block.requests_in_flight_add());
+    }
+    assert_eq!(level(), 0, "200 requests are the mark of two");
+    blocks[0].set_phase(Phase::Draining);
+    assert_eq!(level(), 0);
+    blocks[1].set_phase(Phase::Draining);
+    assert_eq!(level(), 0, "SIGTERM is no overload");
+    blocks[0].set_phase(Phase::Starting);
+    assert_eq!(level(), 0);
+    blocks[0].clear();
+    assert_eq!(level(), 0, "what the dead had is gone with them");
+    (0..100).for_each(|_| blocks[1].requests_in_flight_add());
+    assert_eq!(level(), SPARING_MAX, "200 requests are twice the mark of one");
 }
