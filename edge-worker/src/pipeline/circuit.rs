@@ -4,7 +4,7 @@
 //! health is told to it once: when its answer begins, or by `account` if none came.
 
 use crate::clock::{self, Millis};
-use crate::config::routes::{Row, Target};
+use crate::config::routes::{Row, ShedClass, Target};
 use crate::config::services::{Service, ServiceId};
 use crate::net::io;
 use crate::pipeline::bulkhead::Place;
@@ -80,14 +80,14 @@ pub fn glance(worker: &Worker, service: ServiceId) -> Result<(), Rejection> {
 }
 
 /// Takes one of the worker's places in flight, and asks the service's breaker: after the place at the service, so that
-/// nobody waits with the permit of a probe.
+/// nobody waits with the permit of a probe. What is never shed is not refused at the cap either.
 ///
 /// # Errors
 /// `Overloaded` at the cap, `CircuitOpen` while the service is left alone.
-pub fn enter(worker: &Rc<Worker>, place: Option<Place>) -> Result<Passage, Rejection> {
+pub fn enter(worker: &Rc<Worker>, place: Option<Place>, class: ShedClass) -> Result<Passage, Rejection> {
     let service = place.as_ref().map(Place::service);
     let in_flight = worker.load.in_flight.get();
-    if in_flight >= worker.settings.limits.in_flight_max {
+    if class != ShedClass::Never && in_flight >= worker.settings.limits.in_flight_max {
         return Err(Rejection::Overloaded);
     }
     let circuit = service.and_then(|service| worker.circuits.of(service));

@@ -174,7 +174,7 @@ async fn decide(
         Found::Options(methods) => return Ok(Decision::Options(methods)),
     };
     ledger.row = Some(matched.index());
-    let target = request.target_bytes;
+    let (target, class) = (request.target_bytes, matched.row().class);
     let admission = door::admit(worker, &request, &matched, claimed)?;
     let (mut target_tenant, mut key, mut marks) = (None, None, None::<Rc<Marks>>);
     if admission.needs_identity() {
@@ -210,7 +210,7 @@ async fn decide(
                 body = Some(Box::pin(whole).await?);
             }
             let passage = match bulkhead::take(worker, *service) {
-                Some(place) => circuit::enter(worker, Some(place))?,
+                Some(place) => circuit::enter(worker, Some(place), class)?,
                 None => Box::pin(wait(worker, *service, (&matched, request.method), stream)).await?,
             };
             let evidence = (&grant, key.as_ref(), &*ledger, &passage);
@@ -230,7 +230,8 @@ async fn wait(
     circuit::glance(worker, service)?;
     let timeout_ms = forward::timeout_ms(worker, matched.row(), service, method);
     let waiting = Waiting { client: stream.descriptor(), timeout_ms };
-    Ok(circuit::enter(worker, Some(bulkhead::wait(worker, service, waiting).await?))?)
+    let place = bulkhead::wait(worker, service, waiting).await?;
+    Ok(circuit::enter(worker, Some(place), matched.row().class)?)
 }
 
 /// The venue that the query speaks of.
@@ -299,7 +300,7 @@ async fn locally(
     (last_token, ledger): (&LastToken, &mut Ledger),
 ) -> Result<Decision, Option<Rejection>> {
     match local {
-        Local::Metrics => Ok(Decision::Scrape(circuit::enter(worker, None)?)),
+        Local::Metrics => Ok(Decision::Scrape(circuit::enter(worker, None, place.1.row().class)?)),
         Local::Health => Ok(Decision::Local(local, viewer(worker, place, sender, last_token, ledger).await)),
         _ => Ok(Decision::Local(local, Detail::Anonymous)),
     }
