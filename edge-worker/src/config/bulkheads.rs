@@ -19,6 +19,9 @@ pub struct Bulkhead {
 }
 
 const IN_FLIGHT_CEILING: u64 = 1_000_000;
+/// Without a queue there would be refusals below the cap: of two workers that reach for the last place at the same
+/// moment both may have to let go of it, and one has it at its next look (`shm::workers::places`).
+const QUEUE_MIN: u64 = 1;
 const QUEUE_CEILING: u64 = 65_536;
 const QUEUE_MS_MAX: u64 = 30_000;
 
@@ -39,14 +42,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new(
         "FLOODGATE_SERVICE_QUEUE_MAX",
         "bulkheads.queue_max",
-        Rule::Number(0, QUEUE_CEILING),
+        Rule::Number(QUEUE_MIN, QUEUE_CEILING),
         "Requests that one worker lets wait for a place at one service; more are answered 503",
     )
     .preset("256"),
     Setting::new(
         "FLOODGATE_SERVICE_QUEUE_MAX_<NAME>",
         "services.<name>.queue_max",
-        Rule::Number(0, QUEUE_CEILING),
+        Rule::Number(QUEUE_MIN, QUEUE_CEILING),
         "FLOODGATE_SERVICE_QUEUE_MAX for one service",
     ),
     Setting::new(

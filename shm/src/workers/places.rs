@@ -6,7 +6,8 @@
 //! What follows: the places that are kept never exceed the cap, at no instant and whatever the interleaving. Of all
 //! workers that keep what they took, look at the one whose fence was the last: it saw the cells of the others, so its
 //! sum was no less than theirs and its own together. Two that reach for the last place at the same moment may both see
-//! too much and both take it back; they lose a moment, never the bound.
+//! too much and both take it back; they lose a moment, never the bound. So whoever is refused has to look again before
+//! it gives up: the bulkhead's queue always has room for one.
 //! Torn state: none. A worker that dies keeps its places until its block is cleared, and then has none.
 
 use super::WorkerBlock;

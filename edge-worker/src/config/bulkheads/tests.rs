@@ -17,10 +17,10 @@ fn a_bulkhead_is_that_of_the_table_unless_a_variable_says_otherwise() {
         ("FLOODGATE_SERVICE_QUEUE_MAX", "4"),
         ("FLOODGATE_SERVICE_QUEUE_MS", "700"),
         ("FLOODGATE_SERVICE_IN_FLIGHT_MAX_TICKET", "8"),
-        ("FLOODGATE_SERVICE_QUEUE_MAX_TICKET", "0"),
+        ("FLOODGATE_SERVICE_QUEUE_MAX_TICKET", "1"),
         ("FLOODGATE_SERVICE_QUEUE_MS_TICKET", "90"),
     ];
-    assert_eq!(of("ticket", &all), Bulkhead { in_flight_max: 8, queue_max: 0, queue_ms: 90 });
+    assert_eq!(of("ticket", &all), Bulkhead { in_flight_max: 8, queue_max: 1, queue_ms: 90 });
     assert_eq!(of("minting", &all), Bulkhead { in_flight_max: 30, queue_max: 4, queue_ms: 700 });
 }
 
@@ -30,5 +30,13 @@ fn a_service_that_may_take_minutes_has_few_places() {
         let is_slow = service.write_timeout_s >= 60;
         assert_eq!(service.in_flight_max == 256, is_slow, "{}", service.name);
         assert!(service.in_flight_max <= 4_096, "{}", service.name);
+    }
+}
+
+#[test]
+fn there_is_always_a_queue() {
+    for name in ["FLOODGATE_SERVICE_QUEUE_MAX", "FLOODGATE_SERVICE_QUEUE_MAX_TICKET"] {
+        let problems = sample::problems(DEVELOPMENT, &[(name, "0")]);
+        assert!(problems.iter().any(|problem| problem.contains(name)), "{problems:?}");
     }
 }
