@@ -1,5 +1,6 @@
 //! Places at a service: one cap for all workers of a node, and a short queue for who finds none.
 
+use crate::harness::client::HOST;
 use crate::harness::process::eventually_gone;
 use crate::harness::{Backend, Client, Command, Edge, Gate, Response, Script, Token, eventually};
 use rustix::process::Signal;
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// A row that gives its service 30 s, so that a wait may be long.
 const ROW: &str = "/api/v1/transfer";
+/// A row that takes long bodies.
+const FILES: &str = "/api/v1/files/documents/x";
 
 fn command(backend: &Backend, places: u32, queue: u32, queue_ms: u32) -> Command {
     Command::run(backend)
@@ -227,4 +230,86 @@ fn nobody_waits_for_a_service_that_is_left_alone() {
     gate.open();
     first.response_to("GET").expect_status(200);
     assert_eq!(backend.hits(), 1);
+}
+
+/// A login that announces a body of so many bytes and sends none of it.
+fn silent(edge: &Edge, body_bytes: u64) -> Client {
+    let mut client = edge.client();
+    client.send_raw(format!(
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {body_bytes}\r\n\r\n"
+    ));
+    client
+}
+
+#[test]
+fn clients_that_send_no_body_cannot_take_a_service_from_those_that_do() {
+    const PLACES: usize = 4;
+    const AWAITED: usize = 12;
+    let backend = Backend::start();
+    let command = Command::run(&backend).set("FLOODGATE_SERVICE_IN_FLIGHT_MAX_AUTH", &PLACES.to_string());
+    let edge = command.set("FLOODGATE_IN_FLIGHT_MAX", &AWAITED.to_string()).start();
+    let mut few: Vec<Client> = (0..PLACES).map(|_| silent(&edge, 65_536)).collect();
+    let in_flight = || edge.metrics().count("gateway_bulkhead_in_flight", &[("service", "auth")]);
+    eventually("half of the places are taken", || (in_flight() == PLACES as u64 / 2).then_some(()));
+
+    // Whole in one write, or with a body that comes a moment later.
+    let asked = Instant::now();
+    let mut client = edge.client();
+    client.send_raw(format!(
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\n{{}}"
+    ));
+    client.response_to("POST").expect_status(200);
+    let mut late = silent(&edge, 2);
+    late.send_raw("{}");
+    late.response_to("POST").expect_status(200);
+    let mut chunked = edge.client();
+    let request = chunked.request("POST", "/api/v1/auth/login");
+    request.chunks(&[b"{", b"}"]).send().expect_status(200);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert_eq!(backend.last().body.bytes, b"{}");
+
+    // And then so many that not all are waited for.
+    let many: Vec<Client> = (0..2 * AWAITED).map(|_| silent(&edge, 65_536)).collect();
+    edge.metrics_say("some are refused, the others are not waited for long", |metrics| {
+        metrics.count("gateway_rejections_total", &[("reason", "overloaded")]) > 0
+            && metrics.count("gateway_rejections_total", &[("reason", "body_timeout")]) > 0
+    });
+    client.request("POST", "/api/v1/auth/login").body("{}").send().expect_status(200);
+    assert_eq!(in_flight(), PLACES as u64 / 2);
+
+    // Nothing is kept of those that left.
+    for client in few.drain(..).chain(many) {
+        client.vanish();
+    }
+    eventually("all places are free", || (in_flight() == 0).then_some(()));
+    edge.client().request("POST", "/api/v1/auth/login").body("{}").send().expect_status(200);
+}
+
+#[test]
+fn long_bodies_that_are_still_to_come_have_half_of_the_places() {
+    let backend = Backend::start();
+    let edge = Command::run(&backend).set("FLOODGATE_SERVICE_IN_FLIGHT_MAX_FILE", "2").start();
+    let token = token();
+    let announced = |length: u64| {
+        let mut client = edge.client();
+        client.send_raw(format!(
+            "POST {FILES} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n"
+        ));
+        client
+    };
+    let mut first = announced(65_537);
+    edge.counts("gateway_bulkhead_in_flight", &[("service", "file")], 1);
+    refused(&announced(65_537).response_to("POST"));
+    let mut endless = edge.client();
+    let piece = vec![b'x'; 70_000];
+    refused(&endless.request("POST", FILES).bearer(&token).chunks(&[&piece]).send());
+    edge.counts("gateway_bulkhead_rejections_total", &[("service", "file"), ("reason", "long_body")], 2);
+    edge.fetch_as(&token, FILES).expect_status(200);
+
+    first.send_raw(vec![b'x'; 65_537]);
+    first.response_to("POST").expect_status(200);
+    edge.counts("gateway_bulkhead_in_flight", &[("service", "file")], 0);
+    let mut last = announced(65_537);
+    last.send_raw(vec![b'x'; 65_537]);
+    last.response_to("POST").expect_status(200);
 }

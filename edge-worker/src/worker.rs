@@ -86,6 +86,8 @@ pub struct Worker {
 pub struct Load {
     pub connections: Cell<usize>,
     pub in_flight: Cell<usize>,
+    /// Bodies that are awaited before their request has a place anywhere.
+    pub bodies_awaited: Cell<usize>,
     /// Accept loops that have not ended.
     pub accepting: Cell<usize>,
     pub draining: Cell<bool>,

@@ -56,6 +56,8 @@ pub const BUFFERED_BODY_BYTES_MAX: u64 = 65_536;
 pub const UPLOAD_GRACE_MS: u64 = 60_000;
 /// 4,000 bytes a second.
 pub const UPLOAD_BYTES_A_MS_MIN: u64 = 4;
+/// The same for bodies that are read before they are forwarded, while more than half as many are awaited as may be.
+pub const CROWDED_GRACE_MS: u64 = 1_000;
 /// Buffer for a head; grows up to the head limit.
 pub const HEAD_BUFFER_BYTES: usize = 8_192;
 

@@ -6,6 +6,9 @@
 //! cap is taken, a worker keeps a reserve, so that it seldom has to look; what one keeps and does not use, another may
 //! miss until the next tick, no longer. Whoever finds no place waits in the queue of its worker, first come, first
 //! served; a worker that has more than its part while others wait gives back what becomes free.
+//!
+//! A request whose body is still to come gets a place only while half of them are free: whoever makes the edge wait,
+//! and however many they are, the other half is for requests that are whole.
 
 mod queue;
 
@@ -85,6 +88,21 @@ pub fn take(worker: &Rc<Worker>, service: ServiceId) -> Option<Place> {
     let bulkhead = worker.bulkheads.of(service)?;
     let has = bulkhead.queue.is_empty() && worker.bulkheads.admit(service, bulkhead);
     has.then(|| Place { worker: Rc::clone(worker), service, waited_ms: 0 })
+}
+
+/// A place at the service for a request whose body is still to come: only if no more than half of all are then taken.
+#[must_use]
+pub fn take_early(worker: &Rc<Worker>, service: ServiceId) -> Option<Place> {
+    let bulkhead = worker.bulkheads.of(service)?;
+    let has = bulkhead.queue.is_empty() && worker.bulkheads.admit_early(service, bulkhead);
+    has.then(|| Place { worker: Rc::clone(worker), service, waited_ms: 0 })
+}
+
+/// The service has no place for a request with a long body that is still to come.
+#[cold]
+pub fn refuse_long_body(worker: &Worker, service: ServiceId) -> Rejection {
+    worker.meters.bulkhead_refused(service, BulkheadRefusal::LongBody);
+    Rejection::ServiceFull
 }
 
 /// Waits for a place, for at most half of the request's time: the service is to have the rest.
@@ -171,10 +189,28 @@ impl Bulkheads {
         has
     }
 
+    /// The same for a request whose body is not here. A place that this worker has already is looked at, too: of all
+    /// that hold one early, the last saw the others in their cells, so they are never more than half.
+    fn admit_early(&self, service: ServiceId, bulkhead: &Bulkhead) -> bool {
+        bulkhead.touched.set(true);
+        let in_use = bulkhead.in_use.get();
+        let places = bulkhead.taken.get().max(in_use + 1);
+        let half = bulkhead.limits.in_flight_max.div_ceil(2);
+        let has =
+            in_use < bulkhead.terms.get().grows_to && self.reach_within(half, service, bulkhead, places);
+        if has {
+            bulkhead.in_use.set(in_use + 1);
+        }
+        has
+    }
+
     /// Tries to have so many places in all.
     fn reach(&self, service: ServiceId, bulkhead: &Bulkhead, places: u64) -> bool {
-        let service = usize::from(service.0);
-        let has = self.own.take_places(service, places, self.blocks, bulkhead.limits.in_flight_max);
+        self.reach_within(bulkhead.limits.in_flight_max, service, bulkhead, places)
+    }
+
+    fn reach_within(&self, cap: u64, service: ServiceId, bulkhead: &Bulkhead, places: u64) -> bool {
+        let has = self.own.take_places(usize::from(service.0), places, self.blocks, cap);
         if has {
             bulkhead.taken.set(places);
         }
@@ -219,7 +255,6 @@ impl Bulkheads {
     }
 
     fn look_at(&self, service: ServiceId, bulkhead: &Bulkhead, now_ms: u64) {
-        bulkhead.queue.expire(now_ms);
         let in_use = bulkhead.in_use.get();
         let waiting = bulkhead.queue.len() as u64;
         let terms = Terms::of(bulkhead.limits.in_flight_max, in_use, waiting, self.standing(service));
@@ -236,6 +271,8 @@ impl Bulkheads {
                 self.give_back(service);
             }
         }
+        // After that: a wait may be shorter than a tick.
+        bulkhead.queue.expire(now_ms);
         self.tell(service, bulkhead);
     }
 

@@ -36,6 +36,7 @@ pub mod local;
 pub mod account;
 
 use crate::clock::{self, Nanos};
+use crate::config::limits::BUFFERED_BODY_BYTES_MAX;
 use crate::config::lookups::identity::UserCheck;
 use crate::config::routes::{Local, StalePolicy, Target};
 use crate::config::services::ServiceId;
@@ -58,7 +59,7 @@ use authenticate::{Authorization, CacheOutcome, Principal, TokenDigest};
 use authorise::need::Known;
 use authorise::policy::Rule;
 use authorise::{Case, Grant, Step};
-use bulkhead::Waiting;
+use bulkhead::{Place, Waiting};
 use circuit::Passage;
 use forward::Granted;
 use marks::{LastToken, Marks};
@@ -174,7 +175,7 @@ async fn decide(
         Found::Options(methods) => return Ok(Decision::Options(methods)),
     };
     ledger.row = Some(matched.index());
-    let (target, class) = (request.target_bytes, matched.row().class);
+    let (target, class, sent) = (request.target_bytes, matched.row().class, (head, head_bytes, bytes));
     let admission = door::admit(worker, &request, &matched, claimed)?;
     let (mut target_tenant, mut key, mut marks) = (None, None, None::<Rc<Marks>>);
     if admission.needs_identity() {
@@ -204,12 +205,11 @@ async fn decide(
         }
         Target::Service { service, .. } => {
             ledger.service = Some(*service);
-            let mut body = None;
-            if matched.row().notes.buffered {
-                let whole = body::read(worker, stream, (head, head_bytes), bytes, admission.body_bytes_max);
-                body = Some(Box::pin(whole).await?);
-            }
-            let passage = match bulkhead::take(worker, *service) {
+            let (early, body) = match way(worker, *service, &matched, head, bytes.len() - head_bytes) {
+                Way::Streamed(early) => (early, None),
+                Way::Read(body) => (None, Box::pin(read(worker, body, stream, sent, &admission)).await?),
+            };
+            let passage = match early.or_else(|| bulkhead::take(worker, *service)) {
                 Some(place) => circuit::enter(worker, Some(place), class)?,
                 None => Box::pin(wait(worker, *service, (&matched, request.method), stream)).await?,
             };
@@ -218,6 +218,69 @@ async fn decide(
             Ok(Decision::Forward(passage, granted))
         }
     }
+}
+
+/// How a body gets to its service.
+enum Way {
+    /// As it comes, if it does not come with the head; then with a place that is held while the client sends.
+    Streamed(Option<Place>),
+    Read(Whole),
+}
+
+/// A body that is read whole before its request has a place.
+#[derive(Clone, Copy)]
+struct Whole {
+    service: ServiceId,
+    why: Why,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The edge looks into it.
+    Row,
+    /// The service has no place to wait for it.
+    Scarce,
+}
+
+fn way(
+    worker: &Rc<Worker>,
+    service: ServiceId,
+    matched: &route::Matched<'_>,
+    head: &RequestHead,
+    in_hand_bytes: usize,
+) -> Way {
+    if matched.row().notes.buffered {
+        return Way::Read(Whole { service, why: Why::Row });
+    }
+    if body::is_here(head.framing(), in_hand_bytes) {
+        return Way::Streamed(None);
+    }
+    let scarce = Way::Read(Whole { service, why: Why::Scarce });
+    bulkhead::take_early(worker, service).map_or(scarce, |place| Way::Streamed(Some(place)))
+}
+
+/// Reads a body whole; one that is too long for that only because places are scarce is not refused as too large.
+async fn read(
+    worker: &Worker,
+    Whole { service, why }: Whole,
+    stream: &mut Stream,
+    (head, head_bytes, bytes): (&RequestHead, usize, &[u8]),
+    admission: &door::Admission,
+) -> Result<Option<Box<body::Buffered>>, Option<Rejection>> {
+    let is_long = |length| why == Why::Scarce && length > BUFFERED_BODY_BYTES_MAX;
+    if why == Why::Scarce {
+        circuit::glance(worker, service)?;
+    }
+    if matches!(head.framing(), BodyFraming::Length(length) if is_long(length)) {
+        return Err(Some(bulkhead::refuse_long_body(worker, service)));
+    }
+    let whole = body::read(worker, stream, (head, head_bytes), bytes, admission.body_bytes_max).await;
+    whole.map(Some).map_err(|refused| match refused {
+        Some(Rejection::BodyTooLarge) if is_long(admission.body_bytes_max) => {
+            Some(bulkhead::refuse_long_body(worker, service))
+        }
+        refused => refused,
+    })
 }
 
 /// Waits for a place at a service, unless it is left alone anyway.

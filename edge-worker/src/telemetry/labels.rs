@@ -103,10 +103,12 @@ impl Phase {
 pub enum BulkheadRefusal {
     QueueFull,
     WaitedTooLong,
+    /// A long body is still to come, and half of the places are taken.
+    LongBody,
 }
 
 impl BulkheadRefusal {
-    pub const WORDS: &'static [&'static str] = &["queue_full", "waited_too_long"];
+    pub const WORDS: &'static [&'static str] = &["queue_full", "waited_too_long", "long_body"];
 }
 
 /// `class` of `gateway_shed_requests_total`, in the order of `ShedClass`; the last class is never shed.

@@ -47,3 +47,29 @@ fn a_broken_coding_is_refused() {
     let refused = gathered(BodyFraming::Chunked, 9, b"x\r\n", 1);
     assert!(matches!(refused, Err(Rejection::BadFraming(_))), "{refused:?}");
 }
+
+#[test]
+fn a_body_is_here_when_all_of_its_length_is() {
+    assert!(is_here(BodyFraming::None, 0));
+    assert!(is_here(BodyFraming::Length(0), 0) && is_here(BodyFraming::Length(7), 7));
+    assert!(is_here(BodyFraming::Length(7), 9), "the next request is behind it");
+    assert!(!is_here(BodyFraming::Length(7), 6));
+    assert!(!is_here(BodyFraming::Chunked, 99), "nobody has decoded it");
+}
+
+#[test]
+fn bodies_that_are_awaited_are_counted_and_bounded() {
+    let count = Cell::new(0);
+    let first = Awaited::one_of(&count, 2).expect("there is room");
+    let _second = Awaited::one_of(&count, 2).expect("there is room");
+    assert_eq!(Awaited::one_of(&count, 2).err(), Some(Rejection::Overloaded));
+    drop(first);
+    assert_eq!(count.get(), 1);
+    assert!(Awaited::one_of(&count, 2).is_ok());
+}
+
+#[test]
+fn who_waits_among_many_gets_less_patience() {
+    assert_eq!((grace_ms(0, 8), grace_ms(4, 8)), (UPLOAD_GRACE_MS, UPLOAD_GRACE_MS));
+    assert_eq!((grace_ms(5, 8), grace_ms(8, 8)), (CROWDED_GRACE_MS, CROWDED_GRACE_MS));
+}

@@ -38,6 +38,11 @@ impl Bulkheads {
         (0..requests).filter(|_| self.admit(SERVICE, self.only())).count() as u64
     }
 
+    /// The same whose bodies are still to come.
+    fn come_early(&self, requests: u64) -> u64 {
+        (0..requests).filter(|_| self.admit_early(SERVICE, self.only())).count() as u64
+    }
+
     fn standing_here(&self) -> (u64, u64) {
         (self.only().in_use.get(), self.own.places(0))
     }
@@ -157,4 +162,47 @@ fn each_claimant_has_an_equal_part_while_others_wait() {
 fn a_worker_alone_takes_all_there_is() {
     let terms = Terms::of(8, 7, 3, standing(0, 1, false));
     assert_eq!((terms.grows_to, terms.keeps), (u64::MAX, u64::MAX));
+}
+
+#[test]
+fn requests_whose_body_is_to_come_have_half_of_the_places_at_most() {
+    let [one, other] = two(10);
+    assert_eq!((one.come_early(3), other.come_early(9), one.come_early(9)), (3, 2, 0));
+    assert_eq!(
+        (one.standing_here(), other.standing_here()),
+        ((3, 3), (2, 2)),
+        "what was refused is not held"
+    );
+    assert_eq!((one.come(9), other.come(9)), (5, 0), "the other half is for whole ones");
+    one.give_back(SERVICE);
+    assert_eq!((one.come_early(1), other.come_early(1), other.come(1)), (0, 0, 1));
+}
+
+#[test]
+fn a_reserve_is_no_way_around_the_half() {
+    let [one, other] = two(1_000);
+    assert_eq!(one.come(10), 10);
+    one.look(1);
+    assert_eq!(one.standing_here(), (10, 255));
+    assert_eq!(other.come(600), 600);
+    assert_eq!(one.come_early(1), 0);
+    assert_eq!((one.standing_here(), one.come(1)), ((10, 255), 1), "the reserve stays");
+}
+
+#[test]
+fn the_only_place_of_a_service_is_for_all() {
+    let [one, other] = two(1);
+    assert_eq!((one.come_early(1), other.come_early(1), other.come(1)), (1, 0, 0));
+}
+
+#[test]
+fn who_has_waited_long_enough_gets_a_place_that_is_free_rather_than_a_refusal() {
+    let [one, other] = two(1);
+    let (client, _peer) = UnixStream::pair().expect("a pair of sockets");
+    assert_eq!(other.come(1), 1);
+    assert_eq!(one.come(1), 0);
+    let waiter = one.only().queue.join(client.as_raw_fd(), 1).expect("there is room");
+    other.give_back(SERVICE);
+    one.look(25);
+    assert_eq!(one.only().queue.leave(&waiter), Some(Lot::Place));
 }
