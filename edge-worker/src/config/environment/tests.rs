@@ -94,6 +94,19 @@ fn the_configuration_file_can_be_named_by_a_variable() {
 }
 
 #[test]
+fn a_value_counts_without_the_space_around_it_and_as_unset_if_there_is_nothing_else() {
+    let port = |text| sample::loaded(DEVELOPMENT, &[("PORT", text)]).settings.supervisor.listen.port();
+    assert_eq!(port(" 4711\t"), 4711);
+    assert_eq!(port(" \t"), port(""));
+}
+
+#[test]
+fn a_secret_prints_that_it_is_set_and_nothing_of_what_it_is() {
+    let token = sample::loaded(DEVELOPMENT, &[("HEALTH_TOKEN", RANDOM)]).settings.worker.local.health_token;
+    assert_eq!(format!("{token:?}"), "Some([set])");
+}
+
+#[test]
 fn secrets_come_from_files_without_their_line_end() {
     let scratch = Scratch::new();
     for (content, expected) in [

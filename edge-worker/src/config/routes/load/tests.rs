@@ -223,6 +223,17 @@ fn a_wrong_value_is_named_with_its_key() {
 }
 
 #[test]
+fn a_fallback_stands_for_a_service_or_means_nothing() {
+    let local = r#"id = "A", path = "/a", methods = "R", access = "pub", reason = "why", local = "live""#;
+    let found = problem_of_row(&format!("{local}, fallback = '{{}}'"));
+    assert!(found.contains("fallback: means nothing on a row that no service answers"), "{found}");
+    let served = r#"id = "A", path = "/a", methods = "R", access = "user", service = "search""#;
+    let text = format!("routes = [{{ {served}, fallback = '{{\"items\":[]}}' }}]\n");
+    let rows = load_text(&text).expect("a valid row");
+    assert_eq!(rows.first().and_then(|row| row.notes.fallback.as_deref()), Some(r#"{"items":[]}"#));
+}
+
+#[test]
 fn a_file_that_is_no_table_of_rows_is_one_problem() {
     assert!(problems("routes = [\n  { id = }\n]").join("").starts_with("floodgate.toml:2 routes: "));
     assert!(problems("\nroutes = 7").join("").starts_with("floodgate.toml:2 routes: invalid type"));
