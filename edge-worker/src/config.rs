@@ -30,7 +30,7 @@ pub mod announced;
 pub mod reference;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 pub use assemble::{Loaded, load, runtime_dir};
 pub use environment::Sources;

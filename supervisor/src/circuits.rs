@@ -57,6 +57,18 @@ struct Change {
     failures: u64,
 }
 
+/// The breakers of the services that have a name in the region, in the order of the services.
+pub fn of_services<'s>(
+    shared: &'static Shared,
+    settings: &'s WorkerSettings,
+) -> impl Iterator<Item = (&'s str, NameId, &'static Breaker)> {
+    let named = settings.services.iter().zip(&settings.names.services);
+    named.filter_map(|(service, number)| {
+        let name = NameId::new(*number)?;
+        Some((service.name.as_str(), name, shared.breakers.of(name)?))
+    })
+}
+
 impl Elsewhere {
     /// What is said of a service, if it is not that all is well.
     #[must_use]
@@ -78,11 +90,9 @@ impl Watch {
         bulletin: Option<Bulletin>,
         elsewhere: Elsewhere,
     ) -> Watch {
-        let named = settings.services.iter().zip(&settings.names.services);
-        let watched = named.filter_map(|(service, number)| {
-            let breaker = shared.breakers.of(NameId::new(*number)?)?;
+        let watched = of_services(shared, settings).map(|(service, _, breaker)| {
             let seen = Seen::of(&breaker.view(clock::now().millis().0));
-            Some(Watched { service: service.name.clone(), breaker, seen, told: None })
+            Watched { service: service.to_owned(), breaker, seen, told: None }
         });
         Watch { watched: watched.collect(), bulletin, elsewhere }
     }

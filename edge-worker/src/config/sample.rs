@@ -1,5 +1,7 @@
 //! Valid configurations for the tests of this folder, and what becomes of them with some variables changed.
 
+use super::bulkheads::Bulkhead;
+use super::services::{Criticality, Instance, SERVICES, Service};
 use super::{Loaded, Sources, load};
 
 pub(super) const CURRENT: &str = include_str!("../../../tests/keys/current.public.pem");
@@ -42,6 +44,22 @@ pub(super) const PRODUCTION: Changes<'static> = &[
     ("MINTING_SERVICE_URL", "http://minting.internal"),
     ("TRANSFER_SERVICE_URL", "http://[fd00::1]:3019"),
 ];
+
+/// A service of which only name and instances matter.
+pub(crate) fn service(name: &str, instances: Vec<Instance>) -> Service {
+    Service {
+        name: name.to_owned(),
+        instances,
+        criticality: Criticality::Ready,
+        read_timeout_ms: 1,
+        write_timeout_ms: 1,
+        body_bytes_max: 1,
+        pool_idle_ms: 1,
+        health_path: "/health".to_owned(),
+        breaker: SERVICES[0].breaker,
+        bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
+    }
+}
 
 /// The sources of `base` with `changes` applied; an empty value removes a variable.
 pub(super) fn sources(base: Changes<'_>, changes: Changes<'_>) -> Sources {

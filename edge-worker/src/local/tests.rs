@@ -4,9 +4,9 @@ use super::health::{Detail, health, service_health};
 use super::live::{health_live, live, startup};
 use super::ready::{STALLED_MS, ready};
 use super::*;
-use crate::config::bulkheads::Bulkhead;
 use crate::config::instances::InstanceSettings;
-use crate::config::services::{Criticality, SERVICES, ServiceId};
+use crate::config::sample;
+use crate::config::services::ServiceId;
 use crate::control::endpoint_set::Listed;
 use serde_json::{Value, json};
 use shm::SupervisorRegion;
@@ -43,18 +43,7 @@ impl Bench {
         worker.set_driver(Driver::Uring);
         worker.beat(NOW_MS - 40);
         worker.connections_add();
-        let services = ["auth", "venue", "event"].map(|name| Service {
-            name: name.to_owned(),
-            instances: Vec::new(),
-            criticality: Criticality::Ready,
-            read_timeout_ms: 1,
-            write_timeout_ms: 1,
-            body_bytes_max: 1,
-            pool_idle_ms: 1,
-            health_path: "/health".to_owned(),
-            breaker: SERVICES[0].breaker,
-            bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
-        });
+        let services = ["auth", "venue", "event"].map(|name| sample::service(name, Vec::new()));
         // As the settings of a node without Redis are read.
         let dependencies = vec![Dependency::Auth, Dependency::Venue];
         let set = EndpointSet::default();

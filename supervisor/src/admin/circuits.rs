@@ -1,7 +1,7 @@
 //! The circuits of the services as operators see and hold them.
 
 use super::order::{CircuitLine, CircuitOrder, Refusal};
-use crate::circuits::Elsewhere;
+use crate::circuits::{Elsewhere, of_services};
 use edge_worker::clock;
 use edge_worker::config::WorkerSettings;
 use edge_worker::telemetry::labels::CircuitPosition;
@@ -32,10 +32,10 @@ impl Circuits {
     /// Of the services that have a name in the region.
     #[must_use]
     pub fn new(shared: &'static Shared, settings: &WorkerSettings, elsewhere: Elsewhere) -> Circuits {
-        let named = settings.services.iter().zip(&settings.names.services);
-        let held = named.filter_map(|(service, number)| {
-            let name = NameId::new(*number)?;
-            Some(Held { service: service.name.clone(), name, breaker: shared.breakers.of(name)? })
+        let held = of_services(shared, settings).map(|(service, name, breaker)| Held {
+            service: service.to_owned(),
+            name,
+            breaker,
         });
         Circuits { held: held.collect(), elsewhere }
     }

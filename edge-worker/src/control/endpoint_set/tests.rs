@@ -2,9 +2,9 @@
 
 use super::super::asks::{Said, decode, encode};
 use super::*;
-use crate::config::bulkheads::Bulkhead;
 use crate::config::headers::Scheme;
-use crate::config::services::{Criticality, Instance, SERVICES};
+use crate::config::sample;
+use crate::config::services::{Instance, SERVICES};
 use std::net::{Ipv6Addr, SocketAddrV6};
 
 fn service(instances: &[&[&str]]) -> Service {
@@ -15,18 +15,7 @@ fn service(instances: &[&[&str]]) -> Service {
         authority: "h:1".to_owned(),
         addresses: addresses.iter().map(|address| address.parse().expect("an address")).collect(),
     };
-    Service {
-        name: "auth".to_owned(),
-        instances: instances.iter().map(instance).collect(),
-        criticality: Criticality::Ready,
-        read_timeout_ms: 1,
-        write_timeout_ms: 1,
-        body_bytes_max: 1,
-        pool_idle_ms: 1,
-        health_path: "/health".to_owned(),
-        breaker: SERVICES[0].breaker,
-        bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
-    }
+    sample::service("auth", instances.iter().map(instance).collect())
 }
 
 #[test]

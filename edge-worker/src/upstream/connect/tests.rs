@@ -3,10 +3,10 @@
 use super::*;
 use crate::clock;
 use crate::config::NameTable;
-use crate::config::bulkheads::Bulkhead;
 use crate::config::headers::Scheme;
 use crate::config::instances::InstanceSettings;
-use crate::config::services::{Criticality, Instance, SERVICES};
+use crate::config::sample;
+use crate::config::services::Instance;
 use crate::net::wheel::Wheel;
 use shm::breakers::Outcome;
 use shm::endpoints::Health;
@@ -35,18 +35,7 @@ impl Bench {
             authority: host.to_owned(),
             addresses: Vec::new(),
         };
-        let service = |name: &str| Service {
-            name: name.to_owned(),
-            instances: vec![instance("one"), instance("two")],
-            criticality: Criticality::Ready,
-            read_timeout_ms: 1,
-            write_timeout_ms: 1,
-            body_bytes_max: 1,
-            pool_idle_ms: 1,
-            health_path: "/health".to_owned(),
-            breaker: SERVICES[0].breaker,
-            bulkhead: Bulkhead { in_flight_max: 1, queue_max: 1, queue_ms: 1 },
-        };
+        let service = |name: &str| sample::service(name, vec![instance("one"), instance("two")]);
         let services = vec![service("auth"), service("venue")];
         let securities = Securities::new(&services, &[]).expect("nothing is secured");
         let slot = WorkerSlot::new(3).expect("small");
